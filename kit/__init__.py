@@ -1,0 +1,6 @@
+"""A submission kit for Kaggle's image-classification playgrounds: from joined to scored.
+
+`python -m kit` lists the commands; `import kit` costs nothing: every room is imported when it is entered.
+"""
+
+__version__ = "0.1.0"

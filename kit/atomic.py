@@ -1,0 +1,44 @@
+"""Files that are either the old one or the whole new one, whatever happens in between."""
+
+import contextlib
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yield a fresh path beside `path`; on a clean exit what was written there takes `path`'s place.
+
+    The new file is flushed to disk before it is moved, and removed when the block raises, so that `path` is never
+    half written. Folders on the way are made. The fresh path keeps `path`'s suffix, for writers that look at it.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; `path` is as it was.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    fresh = pathlib.Path(name)
+    try:
+        fresh.chmod(0o666 & ~_umask())  # mkstemp's 0600 would follow the file to its final place
+        yield fresh
+        with fresh.open("rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write `text` to `path` as UTF-8 with Unix line ends, whole or not at all."""
+    with replacing(path) as fresh:
+        fresh.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,41 @@
+"""What every `python -m kit.<verb>` shares: exit statuses, and the words for bad input."""
+
+import difflib
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterable
+
+from kit.errors import UserError
+
+DONE, FAILED, WRONG_INPUT = 0, 1, 2
+
+
+def command(main: Callable[..., int]) -> Callable[..., int]:
+    """Wrap a command's `main(argv=None) -> int` so that it keeps the exit-status contract.
+
+    A `UserError` becomes one line on stderr and status 2, Ctrl-C status 1; any other exception keeps its
+    traceback, which Python itself ends with status 1.
+    """
+
+    @functools.wraps(main)
+    def guarded(argv: list[str] | None = None) -> int:
+        try:
+            return main(argv)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return WRONG_INPUT
+        except KeyboardInterrupt:
+            print("stopped.", file=sys.stderr)
+            return FAILED
+        except BrokenPipeError:  # `… | head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+
+    return guarded
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return " Did you mean …?" for the known name closest to `name`, or an empty text when none is close."""
+    close = difflib.get_close_matches(str(name), [str(one) for one in known], n=1, cutoff=0.5)
+    return f" Did you mean {close[0]}?" if close else ""

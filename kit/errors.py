@@ -1,0 +1,9 @@
+"""The one exception that a user is meant to read."""
+
+
+class UserError(Exception):
+    """What the user gave is wrong: a flag, a file, a credential.
+
+    Its text is one line that names the thing (file, row, column, flag) and the next step. Commands print it on
+    stderr without a traceback and exit with status 2.
+    """
