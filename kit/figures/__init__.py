@@ -1,0 +1,22 @@
+"""Every picture of the kit: functions that take arrays, tables or a network and return a matplotlib `Figure`.
+
+`kit.figures.learning_curves(…)` finds the function in its module when it is first asked for, so that importing this
+package costs nothing.
+"""
+
+import importlib
+
+_MODULE = {
+    "learning_curves": "curves",
+}
+__all__ = sorted(_MODULE)
+
+
+def __getattr__(name: str):
+    if name not in _MODULE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
