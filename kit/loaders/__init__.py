@@ -1,8 +1,15 @@
 """Where images come from: Kaggle's files, `keras.datasets`, the built-in sample. All give the same `Dataset`."""
 
+import pathlib
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from kit import competitions
+from kit.command_line import nearest
+from kit.errors import UserError
+
+SOURCES = ("auto", "kaggle", "keras", "sample")
 
 
 @dataclass(frozen=True)
@@ -19,6 +26,7 @@ class Dataset:
         test_ids: (m,) int64, the submission's ids.
         test_labels: (m,) uint8 where the source has them (`keras.datasets`), else None. Never trained on.
         seen: the public data sets that a network trained on this one has seen, as `keras.datasets` names them.
+        duplicates: (k, 2) int64, the test images that are exact copies of training images: test row, training row.
     """
 
     competition: str
@@ -30,3 +38,55 @@ class Dataset:
     test_ids: np.ndarray
     test_labels: np.ndarray | None = None
     seen: tuple[str, ...] = field(default=())
+    duplicates: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.int64))
+
+
+def load(competition: str, source: str = "auto", data_dir: str | pathlib.Path = "data") -> Dataset:
+    """Load a competition's images and labels.
+
+    Args:
+        competition: its name, one of `kit.competitions.names()`.
+        source: "kaggle": the files in `<data_dir>/<competition>/` or in Kaggle's own input folder, else a download;
+            "keras": the data set of `keras.datasets` with the same kind of images; "sample": the small one that the
+            kit brings along; "auto": Kaggle's files if they are there or can be downloaded, else the sample.
+        data_dir: the folder of all competitions' files.
+
+    Raises:
+        UserError: the files are wrong or missing, the download fails, a name is unknown; says what to do.
+    """
+    from kit.loaders import built_in, kaggle_files, kaggle_source
+
+    rules = competitions.get(competition)
+    if source not in SOURCES:
+        raise UserError(f"unknown source {source!r}; known: {', '.join(SOURCES)}.{nearest(source, SOURCES)}")
+    if source == "keras":
+        return built_in.keras_dataset(rules)
+    if source == "sample":
+        return built_in.sample(rules)
+    files = kaggle_files.locate(competition, data_dir)
+    if files is None:
+        from kit import kaggle_client
+
+        if kaggle_client.has_credentials():
+            kaggle_client.download(competition, pathlib.Path(data_dir) / competition)
+            files = kaggle_files.locate(competition, data_dir)
+        elif source == "auto":
+            return built_in.sample(rules)
+        else:
+            raise UserError(
+                f"there are no files of {competition} in {pathlib.Path(data_dir) / competition} and no Kaggle "
+                f"credentials to get them with; `python -m kit.download {competition}` says how to set them up."
+            )
+    return kaggle_source.load(rules, files)
+
+
+def describe(dataset: Dataset) -> str:
+    """Return what `dataset` is, for the person who trains on it; of the sample loudly, with the way to real data."""
+    sizes = f"{len(dataset.train_images):,} training images, {len(dataset.test_images):,} test images"
+    if dataset.source == "sample":
+        return (
+            f"*** SAMPLE DATA, not Kaggle's: {dataset.origin} ({sizes}). "
+            f"Get the real data with: python -m kit.download {dataset.competition} ***"
+        )
+    copies = f"; {len(dataset.duplicates):,} test images are exact copies of training images"
+    return f"{dataset.competition} from {dataset.origin}: {sizes}{copies if len(dataset.duplicates) else ''}"

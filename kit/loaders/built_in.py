@@ -1,0 +1,60 @@
+"""Data that needs no Kaggle account: the kit's own sample, and the data sets that Keras downloads."""
+
+import importlib
+
+import numpy as np
+
+from kit.competitions import Competition
+from kit.errors import UserError
+from kit.loaders import Dataset
+from kit.loaders.leaks import duplicates
+
+
+def sample(competition: Competition) -> Dataset:
+    """Return the competition's small stand-in data, the same every time, without network or files."""
+    train_images, train_labels, test_images = competition.sample()
+    return Dataset(
+        competition=competition.name,
+        source="sample",
+        origin=competition.sample_description,
+        train_images=train_images,
+        train_labels=train_labels,
+        test_images=test_images,
+        test_ids=np.arange(1, len(test_images) + 1),
+        duplicates=duplicates(train_images, test_images),
+    )
+
+
+def keras_dataset(competition: Competition) -> Dataset:
+    """Return the data set of `keras.datasets` with the competition's kind of images; Keras downloads and caches it.
+
+    Its labelled test set is kept apart, as the Dataset's test images and labels.
+
+    Raises:
+        UserError: it cannot be downloaded.
+    """
+    name = competition.keras_dataset
+    module = importlib.import_module(f"keras.datasets.{name}")
+    try:
+        (train_images, train_labels), (test_images, test_labels) = module.load_data()
+    except Exception as error:  # Keras raises a plain Exception when a download fails
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"keras.datasets.{name} cannot be loaded ({reason}); connect to the internet once, "
+            "or train on the built-in data: --source sample."
+        ) from None
+    train_images, test_images = (
+        images.reshape(len(images), *competition.image_shape) for images in (train_images, test_images)
+    )
+    return Dataset(
+        competition=competition.name,
+        source="keras",
+        origin=f"keras.datasets.{name}",
+        train_images=train_images,
+        train_labels=train_labels.reshape(-1).astype(np.uint8),
+        test_images=test_images,
+        test_ids=np.arange(1, len(test_images) + 1),
+        test_labels=test_labels.reshape(-1).astype(np.uint8),
+        seen=(name,),
+        duplicates=duplicates(train_images, test_images),
+    )
