@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 
-from kit.errors import UserError
+from kit.errors import Failure, UserError
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
 
@@ -14,8 +14,8 @@ DONE, FAILED, WRONG_INPUT = 0, 1, 2
 def command(main: Callable[..., int]) -> Callable[..., int]:
     """Wrap a command's `main(argv=None) -> int` so that it keeps the exit-status contract.
 
-    A `UserError` becomes one line on stderr and status 2, Ctrl-C status 1; any other exception keeps its
-    traceback, which Python itself ends with status 1.
+    A `UserError` becomes one line on stderr and status 2, a `Failure` one line and status 1, Ctrl-C status 1; any
+    other exception keeps its traceback, which Python itself ends with status 1.
     """
 
     @functools.wraps(main)
@@ -25,6 +25,9 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             return WRONG_INPUT
+        except Failure as failure:
+            print(f"failed: {failure}", file=sys.stderr)
+            return FAILED
         except KeyboardInterrupt:
             print("stopped.", file=sys.stderr)
             return FAILED

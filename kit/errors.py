@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to read."""
+"""The two exceptions that a user is meant to read."""
 
 
 class UserError(Exception):
@@ -6,4 +6,12 @@ class UserError(Exception):
 
     Its text is one line that names the thing (file, row, column, flag) and the next step. Commands print it on
     stderr without a traceback and exit with status 2.
+    """
+
+
+class Failure(Exception):
+    """It failed, and nothing that the user gave is to blame: the network, Kaggle, a full disk.
+
+    Its text is one line that says what happened, what is safe, and the next step. Commands print it on stderr
+    without a traceback and exit with status 1.
     """
