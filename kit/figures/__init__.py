@@ -7,7 +7,22 @@ package costs nothing.
 import importlib
 
 _MODULE = {
+    "augmentation": "images",
+    "calibration": "predictions",
+    "class_examples": "images",
+    "confusion_matrix": "predictions",
+    "disagreement": "predictions",
+    "label_histogram": "images",
+    "labelled_images": "images",
     "learning_curves": "curves",
+    "pca_components": "components",
+    "pca_scatter": "components",
+    "pixel_histogram": "images",
+    "pixel_histograms_by_class": "images",
+    "right_predictions": "predictions",
+    "tsne_scatter": "components",
+    "worst_mistakes": "predictions",
+    "wrong_predictions": "predictions",
 }
 __all__ = sorted(_MODULE)
 

@@ -8,8 +8,12 @@ import numpy as np
 from matplotlib import colors, figure, ticker
 from matplotlib.axes import Axes
 
-# Okabe and Ito, "Color Universal Design" (2008), in an order that keeps neighbours apart in grey print too.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B8A800")
+# Okabe and Ito, "Color Universal Design" (2008), its yellow darkened for white paper, and two more from Paul Tol's
+# "muted" scheme, so that ten classes have a colour each.
+COLOURS = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B8A800"),
+    *("#882255", "#7A7A7A"),
+)
 RIGHT, WRONG, MUTED = "#0072B2", "#D55E00", "#6B6B6B"
 SMALL, NORMAL, LARGE = 11, 13, 16
 SEQUENTIAL = "cividis"
@@ -86,7 +90,7 @@ def percent(axis, decimals: int | None = None) -> None:
 
 
 def spread(count: int) -> list:
-    """Return `count` colours: the colour-blind safe eight, or evenly spaced ones of a map where more are needed."""
+    """Return `count` colours: the colour-blind safe ten, or evenly spaced ones of a map where more are needed."""
     if count <= len(COLOURS):
         return list(COLOURS[:count])
     from matplotlib import colormaps

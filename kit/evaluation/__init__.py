@@ -1,0 +1,1 @@
+"""How good a run's out-of-fold probabilities are: its numbers and its report."""
