@@ -8,6 +8,7 @@ fold-<k>.keras       the trained networks
 figures/             PNGs
 """
 
+import hashlib
 import json
 import pathlib
 from dataclasses import dataclass
@@ -157,6 +158,20 @@ def find(reference: str, competition: str | None = None) -> Run:
         raise UserError(f"several runs are called {reference!r}: {folders}; give the folder.")
     hint = nearest(reference, [run.name for run in known]) or f" `ls {ROOT}/*` shows the runs."
     raise UserError(f"no run {reference!r}.{hint}")
+
+
+def fingerprint(images: np.ndarray, labels: np.ndarray) -> str:
+    """What tells one set of training data from another, order included: SHA-256 of shapes and bytes, as hex.
+
+    Args:
+        images: (n, h, w, c) uint8.
+        labels: (n,) integers.
+    """
+    digest = hashlib.sha256()
+    for array in (np.ascontiguousarray(images, np.uint8), np.ascontiguousarray(labels, np.uint8)):
+        digest.update(str(array.shape).encode())
+        digest.update(array.data)
+    return digest.hexdigest()
 
 
 def place(competition: str, name: str) -> Run:

@@ -1,0 +1,227 @@
+"""Everything that can be set about a training, in one frozen dataclass.
+
+A field's name is its flag (`learning_rate` is `--learning-rate`) and its YAML key. Later wins:
+defaults < the network's own recipe < `--config FILE` < flags.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from kit.command_line import nearest
+from kit.errors import UserError
+
+CONFIGS = pathlib.Path(__file__).resolve().parents[1] / "configs"
+
+
+def _setting(default: Any, words: str, choices: tuple[str, ...] = (), low: float | None = None, high: float = 1e12):
+    """A recipe's field: its default, what `--help` says of it, and the values that make sense."""
+    metadata = {"help": words, "choices": choices, "low": low, "high": high}
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one network is built, trained and read out. See each field's help, or `python -m kit.train --help`.
+
+    Raises:
+        UserError: a field's value makes no sense; names the field and what it takes.
+    """
+
+    model: str = _setting("resnet_small", "network of the zoo")
+    options: dict = _setting({}, "the network's own options, as key=value; the zoo's docstrings name them")
+    weights: str = _setting("", "start from these weights: imagenet, none, a .keras file, or a run's folder or name")
+
+    epochs: int = _setting(10, "passes over the training images", low=1)
+    batch_size: int = _setting(128, "images a step, over all devices together", low=1)
+    optimizer: str = _setting(
+        "adamw", "rule of the weights' steps", ("sgd", "adam", "adamw", "rmsprop", "lion", "muon")
+    )
+    learning_rate: float = _setting(0.002, "the schedule's peak", low=0)
+    schedule: str = _setting("one-cycle", "course of the rate", ("one-cycle", "cosine", "exponential", "constant"))
+    warmup: float = _setting(0.2, "share of the steps in which the rate rises to its peak", low=0, high=1)
+    final_learning_rate: float = _setting(0.0, "the rate at the end, as a share of the peak", low=0, high=1)
+    momentum: float = _setting(0.9, "of sgd (Nesterov), rmsprop and muon", low=0, high=1)
+    weight_decay: float = _setting(0.0, "decoupled, times the rate; not on biases and norms", low=0)
+    label_smoothing: float = _setting(0.0, "share of each label spread over all classes", low=0, high=1)
+    clip_norm: float = _setting(0.0, "largest norm of all gradients together; 0: no clipping", low=0)
+    average: float = _setting(
+        0.0, "momentum of the weights' moving average, which then predicts; 0: none", low=0, high=1
+    )
+    lookahead: int = _setting(0, "steps between Lookahead's slow updates; 0: none", low=0)
+    lookahead_rate: float = _setting(0.5, "share of the way that the slow weights follow", low=0, high=1)
+    dropout: float = _setting(-1.0, "one rate for all of the network's dropouts; -1: its own rates", low=-1, high=1)
+
+    shift: float = _setting(0.0, "augmentation: largest shift, pixels", low=0)
+    rotate: float = _setting(0.0, "augmentation: largest rotation, degrees", low=0, high=180)
+    zoom: float = _setting(0.0, "augmentation: largest change of size, as a share", low=0, high=0.9)
+    shear: float = _setting(0.0, "augmentation: largest shear, degrees", low=0, high=80)
+    elastic: float = _setting(0.0, "augmentation: spread of an elastic distortion, pixels", low=0)
+    flip: str = _setting(
+        "none", "augmentation: mirror at random, or every second epoch", ("none", "random", "alternating")
+    )
+    border: str = _setting("zero", "augmentation: what lies outside the image", ("zero", "reflect"))
+    cutout: int = _setting(0, "augmentation: side of an erased square, pixels", low=0)
+    mixup: float = _setting(0.0, "MixUp's alpha; 0: none", low=0)
+    cutmix: float = _setting(0.0, "CutMix's alpha; 0: none", low=0)
+
+    validation_share: float = _setting(0.1, "share of the training images kept for validation", low=0, high=0.9)
+    folds: int = _setting(0, "cross-validation with K folds; 0: one split", low=0)
+    seed: int = _setting(0, "of weights, order, augmentation and dropout", low=0, high=2**31 - 1)
+    split_seed: int = _setting(0, "of the validation split or the folds", low=0, high=2**31 - 1)
+    patience: int = _setting(0, "stop after N epochs without a lower validation loss; 0: never", low=0)
+    keep: str = _setting("last", "which epoch's network predicts", ("last", "best"))
+    tta: bool = _setting(False, "test-time augmentation, weighted by out-of-fold log-loss")
+
+    precision: str = _setting("auto", "of the network's arithmetic", ("auto", "float32", "bfloat16", "float16"))
+    devices: str = _setting("auto", "auto: all accelerators, else the CPU; or how many")
+
+    def __post_init__(self):
+        for setting in dataclasses.fields(self):
+            _check(setting, getattr(self, setting.name))
+        if self.folds == 1:
+            raise UserError("folds: 1 is no cross-validation; take 0 for one split, or 2 and more.")
+        if self.devices != "auto" and (not str(self.devices).isdigit() or int(self.devices) < 1):
+            raise UserError(f"devices: {self.devices!r} is neither auto nor a number of devices.")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every field by name, in the order of the dataclass; plain values for YAML."""
+        return dataclasses.asdict(self)
+
+
+def resolve(competition: str, config: str | None = None, flags: dict[str, Any] | None = None) -> Recipe:
+    """Put a recipe together: defaults < the network's own recipe < `config` < `flags`.
+
+    Args:
+        competition: whose `configs/<competition>/<network>.yaml` is the network's own recipe, if there is one.
+        config: a YAML file with any of the recipe's fields.
+        flags: fields by name, as given on the command line.
+
+    Raises:
+        UserError: a file cannot be read, a key is unknown (names the nearest), or a value makes no sense.
+    """
+    flags = flags or {}
+    from_file = read(pathlib.Path(config)) if config else {}
+    model = flags.get("model") or from_file.get("model") or Recipe.model
+    own = CONFIGS / competition / f"{model}.yaml"
+    layers = [read(own) if own.exists() else {}, from_file, flags]
+    merged: dict[str, Any] = {"model": model}
+    for layer in layers:
+        options = {**merged.get("options", {}), **layer.get("options", {})}
+        merged.update(layer)
+        merged["options"] = options
+    return from_dict(merged)
+
+
+def read(path: pathlib.Path) -> dict[str, Any]:
+    """Read a recipe file; returns its fields, unchecked but for their names.
+
+    Raises:
+        UserError: the file is missing, not YAML, not a mapping, or has an unknown key.
+    """
+    try:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        here = sorted(str(near.name) for near in path.parent.glob("*.yaml"))
+        raise UserError(f"there is no recipe {path}.{nearest(path.name, here)}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{path} is not a YAML file: {' '.join(str(error).split())}") from None
+    if not isinstance(fields or {}, dict):
+        raise UserError(f"{path} is not a list of `field: value` lines.")
+    _known(fields or {}, str(path))
+    return fields or {}
+
+
+def from_dict(fields: dict[str, Any]) -> Recipe:
+    """Make a recipe of fields by name; text from YAML becomes the number that it spells (`1e-3` is text there).
+
+    Raises:
+        UserError: a key is unknown or a value makes no sense.
+    """
+    _known(fields, "the recipe")
+    kinds = {setting.name: type(_default(setting)) for setting in dataclasses.fields(Recipe)}
+    return Recipe(**{name: _converted(name, value, kinds[name]) for name, value in fields.items()})
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Give `parser` a flag for every field; flags that were not given stay out of the parsed namespace."""
+    group = parser.add_argument_group("recipe (defaults: the network's own recipe in configs/)")
+    for setting in dataclasses.fields(Recipe):
+        default, words = _default(setting), setting.metadata["help"]
+        options: dict[str, Any] = {"dest": setting.name, "default": argparse.SUPPRESS, "help": words}
+        if isinstance(default, bool):
+            options["action"] = argparse.BooleanOptionalAction
+        elif isinstance(default, dict):
+            options |= {"nargs": "+", "metavar": "KEY=VALUE", "action": _Options}
+        else:
+            options |= {"type": type(default), "metavar": "|".join(setting.metadata["choices"]) or _metavar(default)}
+        group.add_argument(f"--{setting.name.replace('_', '-')}", **options)
+
+
+def flags_given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The recipe's fields that were given as flags."""
+    names = {setting.name for setting in dataclasses.fields(Recipe)}
+    return {name: value for name, value in vars(arguments).items() if name in names}
+
+
+class _Options(argparse.Action):
+    """Read `width=32 activation=gelu` into a dict, numbers as numbers."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        pairs = {}
+        for text in values:
+            key, equals, value = text.partition("=")
+            if not equals:
+                parser.error(f"{option_string}: {text!r} is not of the form key=value")
+            pairs[key] = yaml.safe_load(value)
+        setattr(namespace, self.dest, {**getattr(namespace, self.dest, {}), **pairs})
+
+
+def _default(setting: dataclasses.Field) -> Any:
+    return {} if setting.default is dataclasses.MISSING else setting.default
+
+
+def _metavar(default: Any) -> str:
+    return {int: "N", float: "X", str: "TEXT"}[type(default)]
+
+
+def _known(fields: dict[str, Any], where: str) -> None:
+    names = [setting.name for setting in dataclasses.fields(Recipe)]
+    for key in fields:
+        if key not in names:
+            raise UserError(f"{where}: there is no field {key!r}.{nearest(key, names)}")
+
+
+def _converted(name: str, value: Any, kind: type) -> Any:
+    if kind in (int, float) and not isinstance(value, bool):
+        try:
+            number = float(value)
+            if kind is float:
+                return number
+            if number == int(number):
+                return int(number)
+        except (TypeError, ValueError, OverflowError):
+            pass
+    elif kind is str and isinstance(value, (str, int)) and not isinstance(value, bool):
+        return str(value)
+    elif kind is str and value is None:
+        return ""
+    elif isinstance(value, kind):
+        return value
+    words = {int: "a whole number", float: "a number", bool: "true or false", dict: "a mapping", str: "text"}
+    raise UserError(f"{name}: {value!r} is not {words[kind]}.")
+
+
+def _check(setting: dataclasses.Field, value: Any) -> None:
+    choices, low, high = (setting.metadata[key] for key in ("choices", "low", "high"))
+    if choices and value not in choices:
+        raise UserError(f"{setting.name}: {value!r} is not one of {', '.join(choices)}.{nearest(value, choices)}")
+    if low is not None and not low <= value <= high:  # not (a <= b) also refuses NaN
+        limit = f"{low:g} or more" if high >= 1e12 else f"between {low:g} and {high:g}"
+        raise UserError(f"{setting.name}: {value!r} must be {limit}.")

@@ -1,0 +1,166 @@
+"""Train one network on one split."""
+
+import pathlib
+import sys
+import time
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from kit import atomic
+from kit.recipe import Recipe
+from kit.training import optimizers, state
+from kit.training.augmentation import Augment
+from kit.training.batches import Batches
+from kit.training.inference import predict
+
+
+@dataclass(frozen=True)
+class Split:
+    """What one fold trains and validates on.
+
+    Attributes:
+        images: (n, h, w, c) uint8; targets: (n, classes) float32, a distribution over the classes each.
+        validation_images: (m, h, w, c) uint8; validation_labels: (m,) integers. m may be 0.
+        fold: its number, from 0.
+    """
+
+    images: np.ndarray
+    targets: np.ndarray
+    validation_images: np.ndarray
+    validation_labels: np.ndarray
+    fold: int = 0
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a training keeps what must outlast it: its state after each epoch, and its best network so far."""
+
+    state: pathlib.Path
+    best: pathlib.Path
+
+
+def learner(network: keras.Model, batches: Batches) -> keras.Model:
+    """`network` with the recipe's augmentation before it: one model, and so one compiled step, for both."""
+    inputs = {
+        name: keras.Input(shape, dtype=dtype, name=name) for name, (shape, dtype) in batches.input_shapes().items()
+    }
+    return keras.Model(inputs, network(Augment(batches.recipe.border, name="augment")(inputs)))
+
+
+def compiled(network: keras.Model, batches: Batches) -> keras.Model:
+    """`learner`, ready for `fit`: with the recipe's optimizer and loss."""
+    recipe = batches.recipe
+    model = learner(network, batches)
+    optimizer = optimizers.build(recipe, network, batches.steps * recipe.epochs)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
+    model.compile(optimizer, loss, metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
+    return model
+
+
+def fit(
+    network: keras.Model, split: Split, recipe: Recipe, places: Places | None = None, started: float | None = None
+) -> list[dict]:
+    """Train `network` in place; afterwards it holds the weights that predict (averaged ones, if the recipe says so).
+
+    Args:
+        network: pixels to logits, as the zoo builds them.
+        split: what to train and validate on.
+        recipe: how.
+        places: where to keep the state after each epoch. If there is one already, the training goes on from it, and
+            ends with the weights that an unbroken one would have had.
+        started: `time.perf_counter()` at the beginning of this training, if that was before this call.
+
+    Returns:
+        The history, one dict an epoch: fold, epoch (from 1), seconds, learning_rate, loss, accuracy, val_loss,
+        val_accuracy.
+
+    Raises:
+        UserError: the state in `places` is damaged or another training's.
+    """
+    started = time.perf_counter() if started is None else started
+    batches = Batches(split.images, split.targets, recipe, stream=split.fold)
+    model = compiled(network, batches)
+    keeper = EpochEnd(network, split, recipe, places, started)
+    if places and places.state.exists():
+        keeper.go_on(state.load(places.state, model))
+    if keeper.epoch < recipe.epochs and not keeper.patience_lost():
+        model.fit(
+            batches.from_epoch(keeper.epoch),
+            steps_per_epoch=batches.steps,
+            initial_epoch=keeper.epoch,
+            epochs=recipe.epochs,
+            shuffle=False,
+            callbacks=[keeper],
+            verbose=1 if shows_progress() else 2,
+        )
+    if recipe.average:
+        model.optimizer.finalize_variable_values(network.trainable_variables)
+    return keeper.history
+
+
+def shows_progress() -> bool:
+    """Whether a moving progress bar makes sense: on a terminal and in a notebook, not in a log file."""
+    return sys.stdout.isatty() or "ipykernel" in sys.modules
+
+
+class EpochEnd(keras.callbacks.Callback):
+    """After each epoch: validate, note, keep the best network, keep the state, stop early."""
+
+    def __init__(self, network, split, recipe, places, started):
+        super().__init__()
+        self.network, self.split, self.recipe, self.places = network, split, recipe, places
+        self.history: list[dict] = []
+        self.started, self.paused = started, 0.0
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done."""
+        return len(self.history)
+
+    def go_on(self, progress: dict) -> None:
+        """Take up the `progress` of an earlier, interrupted process."""
+        self.history = progress["history"]
+        self.paused = -self.history[-1]["seconds"]
+
+    def patience_lost(self) -> bool:
+        """Whether the validation loss has not fallen for as many epochs as the recipe waits."""
+        losses = [row["val_loss"] for row in self.history]
+        return (
+            bool(self.recipe.patience and losses) and len(losses) - 1 - int(np.argmin(losses)) >= self.recipe.patience
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Called by Keras; what is added to `logs` shows in its progress line."""
+        seconds = time.perf_counter() - self.started - self.paused
+        optimizer = self.model.optimizer
+        schedule = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate  # float16 wraps the optimizer
+        before = time.perf_counter()
+        if len(self.split.validation_images):
+            self._validate(logs)
+        self.paused += time.perf_counter() - before
+        row = {"fold": self.split.fold, "epoch": epoch + 1, "seconds": round(seconds, 3)}
+        row["learning_rate"] = float(schedule(optimizer.iterations - 1))
+        for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+            row[name] = float(logs.get(name, np.nan))
+        self.history.append(row)
+        if self.places:
+            state.save(self.places.state, self.model, {"history": self.history})
+        if self.patience_lost():
+            self.model.stop_training = True
+
+    def _validate(self, logs):
+        weights = self.network.trainable_variables
+        own = [keras.ops.convert_to_numpy(weight) for weight in weights] if self.recipe.average else []
+        if self.recipe.average:
+            self.model.optimizer.finalize_variable_values(weights)
+        chances = predict(self.network, self.split.validation_images)
+        right = chances[np.arange(len(chances)), self.split.validation_labels]
+        logs["val_loss"] = float(-np.log(np.maximum(right, 1e-7)).mean())
+        logs["val_accuracy"] = float((chances.argmax(1) == self.split.validation_labels).mean())
+        if self.places and all(logs["val_loss"] < row["val_loss"] for row in self.history):
+            with atomic.replacing(self.places.best) as fresh:
+                self.network.save(fresh)
+        for weight, value in zip(weights, own, strict=bool(own)):
+            weight.assign(value)

@@ -1,0 +1,97 @@
+"""From images to probabilities, in batches, plain or averaged over several views of each image."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from kit.training.augmentation import Augment, affine
+
+BATCH_SIZE = 512
+CHUNK = 16 * BATCH_SIZE
+"""Images handed to Keras at once: only so many are ever copied, however many there are."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to look at an image: moved by `shift_x`, `shift_y` pixels, turned by `degrees`, mirrored or not."""
+
+    name: str
+    shift_x: float = 0.0
+    shift_y: float = 0.0
+    degrees: float = 0.0
+    mirror: bool = False
+
+
+PLAIN = View("plain")
+
+
+def views(mirror_symmetric: bool) -> list[list[View]]:
+    """The views of test-time augmentation, in groups whose members are alike and share a weight.
+
+    Args:
+        mirror_symmetric: the competition's: mirrored pictures are of the same class (not so for digits).
+    """
+    steps = [(-1, 0), (1, 0), (0, -1), (0, 1)]
+    groups = [[PLAIN], [View(f"shift {x:+d},{y:+d}", x, y) for x, y in steps]]
+    if mirror_symmetric:
+        groups.append([View("mirror", mirror=True)])
+        groups.append([View(f"mirror, shift {x:+d},{y:+d}", x, y, mirror=True) for x, y in steps])
+    else:
+        groups.append([View(f"turn {degrees:+d}°", degrees=degrees) for degrees in (-7, 7)])
+    return groups
+
+
+def predict(network: keras.Model, images: np.ndarray, seen_as: list[View] | None = None) -> np.ndarray:
+    """Predict the classes of `images`, averaged over the views `seen_as` (default: the plain image).
+
+    Args:
+        network: pixels to logits, as the zoo builds them.
+        images: (n, h, w, c) uint8; may be memory-mapped.
+        seen_as: views, whose probabilities are averaged with equal weights.
+
+    Returns:
+        Probabilities, float32 (n, classes).
+    """
+    if seen_as is None or seen_as == [PLAIN]:
+        return _softmax(_in_chunks(network, images, lambda chunk: chunk))
+    bent = _with_view(network, images.shape[1:])
+    total = np.zeros((len(images), network.output_shape[-1]), np.float64)
+    for view in seen_as:
+        numbers = affine(
+            *([getattr(view, name)] for name in ("shift_x", "shift_y", "degrees")), [1.0], [0], [view.mirror]
+        )
+        logits = _in_chunks(
+            bent,
+            images,
+            lambda chunk, numbers=numbers: {"images": chunk, "affine": np.repeat(numbers, len(chunk), axis=0)},
+        )
+        total += _softmax(logits)
+    return (total / len(seen_as)).astype(np.float32)
+
+
+def predict_groups(network: keras.Model, images: np.ndarray, groups: list[list[View]]) -> np.ndarray:
+    """`predict` for each group of views apart: float32 (groups, n, classes)."""
+    return np.stack([predict(network, images, group) for group in groups])
+
+
+def _with_view(network, image_shape):
+    inputs = {
+        "images": keras.Input(image_shape, dtype="uint8", name="images"),
+        "affine": keras.Input((6,), dtype="float32", name="affine"),
+    }
+    return keras.Model(inputs, network(Augment(name="view")(inputs)))
+
+
+def _in_chunks(model, images, inputs_of):
+    if not len(images):
+        return np.zeros((0, model.output_shape[-1]), np.float32)
+    starts = range(0, len(images), CHUNK)
+    parts = (inputs_of(np.asarray(images[start : start + CHUNK])) for start in starts)
+    return np.concatenate([model.predict(part, batch_size=BATCH_SIZE, verbose=0) for part in parts])
+
+
+def _softmax(logits):
+    logits = logits.astype(np.float64)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -1,0 +1,91 @@
+"""Keras's optimizers as a recipe asks for them, with Lookahead, which Keras lacks."""
+
+import functools
+
+import keras
+from keras import ops
+
+from kit.errors import UserError
+from kit.recipe import Recipe
+from kit.training.schedule import Schedule
+
+
+def build(recipe: Recipe, network: keras.Model, steps: int):
+    """Return the recipe's optimizer, built for `network`'s trainable weights.
+
+    Args:
+        recipe: says which one, and everything about it.
+        network: whose `trainable_variables` it will move.
+        steps: of the whole training, for the schedule.
+
+    Raises:
+        UserError: the installed Keras does not have the optimizer.
+    """
+    base = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "lion": "Lion", "muon": "Muon"}
+    if not hasattr(keras.optimizers, base[recipe.optimizer]):
+        raise UserError(
+            f"optimizer: Keras {keras.__version__} has no {recipe.optimizer}; take adamw, or a newer Keras."
+        )
+    options = {
+        "learning_rate": Schedule(
+            recipe.schedule, recipe.learning_rate, steps, recipe.warmup, recipe.final_learning_rate
+        ),
+        "weight_decay": recipe.weight_decay or None,
+        "global_clipnorm": recipe.clip_norm or None,
+        "use_ema": recipe.average > 0,
+        "ema_momentum": recipe.average or 0.99,
+    }
+    if recipe.optimizer in ("sgd", "rmsprop", "muon"):
+        options["momentum"] = recipe.momentum
+    if recipe.optimizer in ("sgd", "muon"):
+        options["nesterov"] = True
+    if recipe.optimizer == "adamw":
+        options["weight_decay"] = recipe.weight_decay  # AdamW insists on a number
+    optimizer = _steered(getattr(keras.optimizers, base[recipe.optimizer]))(**options)
+    optimizer.steer(recipe.lookahead, recipe.lookahead_rate)
+    if recipe.weight_decay:
+        without = [weight for weight in network.trainable_variables if len(weight.shape) < 2]
+        if without:
+            optimizer.exclude_from_weight_decay(var_list=without)
+    optimizer.build(network.trainable_variables)
+    return optimizer
+
+
+@functools.cache
+def _steered(base: type) -> type:
+    """A subclass of the Keras optimizer `base` with Lookahead in its step."""
+
+    class Steered(base):
+        def steer(self, lookahead: int, lookahead_rate: float) -> None:
+            """Say how, before `build`."""
+            self._lookahead, self._lookahead_rate = lookahead, lookahead_rate
+            self._slow_weights = []
+
+        def build(self, variables):
+            first = not self.built
+            super().build(variables)
+            if first and self._lookahead:
+                self._slow_weights = [
+                    self.add_variable_from_reference(weight, name="slow_weights") for weight in variables
+                ]
+                for slow, weight in zip(self._slow_weights, variables, strict=True):
+                    slow.assign(weight)
+
+        def update_step(self, gradient, variable, learning_rate):
+            super().update_step(gradient, variable, learning_rate)
+            if self._lookahead:
+                self._look_ahead(variable)
+
+        def _look_ahead(self, fast):
+            """Zhang et al. 2019, https://arxiv.org/abs/1907.08610: every k steps the slow weights follow the fast.
+
+            A choice by `where` and not by `cond`, so that the step stays one graph on every backend.
+            """
+            slow = self._slow_weights[self._get_variable_index(fast)]
+            due = ops.equal((self.iterations + 1) % self._lookahead, 0)
+            followed = ops.add(slow, ops.multiply(ops.subtract(fast, slow), self._lookahead_rate))
+            self.assign(fast, ops.where(due, followed, fast))
+            self.assign(slow, ops.where(due, followed, slow))
+
+    Steered.__name__ = f"Steered{base.__name__}"
+    return Steered

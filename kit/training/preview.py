@@ -1,0 +1,25 @@
+"""What the network is shown: the first images of a training, before and after augmentation."""
+
+import keras
+import numpy as np
+
+from kit.loaders import Dataset
+from kit.recipe import Recipe
+from kit.training.augmentation import Augment
+from kit.training.batches import Batches
+
+COUNT = 16
+
+
+def batch(dataset: Dataset, recipe: Recipe) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return some training images as they are and as the first epoch shows them.
+
+    Returns:
+        Two arrays (16 or fewer, h, w, c) uint8; the second is None where the recipe does not augment.
+    """
+    images = dataset.train_images[:COUNT]
+    inputs, _ = next(Batches(images, np.eye(len(images), dtype=np.float32), recipe).epoch(0))
+    if len(inputs) == 1:
+        return images, None
+    bent = keras.ops.convert_to_numpy(Augment(recipe.border)(inputs))
+    return inputs["images"], np.clip(np.round(bent), 0, 255).astype(np.uint8)

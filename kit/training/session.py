@@ -1,0 +1,228 @@
+"""A whole training: every fold, its predictions, and the run that it leaves."""
+
+import dataclasses
+import gc
+import json
+import shutil
+import time
+
+import keras
+import numpy as np
+
+from kit import atomic, competitions, runs, zoo
+from kit.errors import UserError
+from kit.loaders import Dataset
+from kit.recipe import Recipe
+from kit.training import devices, inference, precision, splits, transfer
+from kit.training.batches import Batches
+from kit.training.fit import Places, Split, fit
+
+HISTORY = ("fold", "epoch", "seconds", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
+
+
+def train(dataset: Dataset, recipe: Recipe, run: runs.Run) -> dict:
+    """Train the recipe's network on every fold and write the run, but for its figures and its submission.
+
+    A run that was interrupted goes on: folds that are done are kept, the fold that was under way goes on from its last
+    whole epoch, and the outcome is that of an unbroken run, bit for bit on CPU.
+
+    Args:
+        dataset: what to train on.
+        recipe: how; the same as before where `run` was begun already.
+        run: where to; its `config.yaml` is written by the caller.
+
+    Returns:
+        The run's metrics, as in its `metrics.json`.
+
+    Raises:
+        UserError: the recipe does not suit the network, the images or this machine.
+    """
+    folds = splits.splits(dataset.train_labels, recipe)
+    with devices.prepare(recipe.devices):
+        parts = [_fold(dataset, recipe, run, fold, rows, len(folds)) for fold, rows in enumerate(folds)]
+    oof, test, weights = _combined(dataset, recipe, folds, parts)
+    history = [row for part in parts for row in part["history"]]
+    _write_history(run, history)
+    run.write_array("oof", oof)
+    run.write_array("test", test)
+    metrics = _metrics(dataset, recipe, run, oof, test, history, parts) | weights
+    run.write_metrics(metrics)
+    shutil.rmtree(_working(run), ignore_errors=True)
+    return metrics
+
+
+def groups_of_views(recipe: Recipe, competition: str) -> list[list[inference.View]]:
+    """The views, in groups, in which a run with this recipe looks at each image."""
+    if not recipe.tta:
+        return [[inference.PLAIN]]
+    return inference.views(competitions.get(competition).mirror_symmetric)
+
+
+def _fold(dataset, recipe, run, fold, rows, count):
+    """Train one fold, or read what it left; returns its probabilities and history."""
+    done = _working(run) / f"fold-{fold}.npz"
+    if done.exists() and run.network_path(fold).exists():
+        with np.load(done, allow_pickle=False) as file:
+            return {name: file[name] for name in ("oof", "test")} | json.loads(str(file["notes"]))
+    if count > 1:
+        print(f"fold {fold + 1} of {count}")
+    part = _trained(dataset, recipe, run, fold, *rows)
+    notes = json.dumps({name: part[name] for name in ("history", "parameters")})
+    with atomic.replacing(done) as fresh, fresh.open("wb") as file:
+        np.savez(file, oof=part["oof"], test=part["test"], notes=np.array(notes))
+    (_working(run) / f"state-{fold}.npz").unlink(missing_ok=True)
+    # Keras keeps every graph that it has built; without this, memory grows from fold to fold.
+    keras.backend.clear_session(free_memory=True)
+    gc.collect()
+    return part
+
+
+def _trained(dataset, recipe, run, fold, rows, held_out):
+    started = time.perf_counter()
+    rules = competitions.get(dataset.competition)
+    targets = np.eye(rules.classes, dtype=np.float32)[dataset.train_labels[rows]]
+    split = Split(
+        dataset.train_images[rows], targets, dataset.train_images[held_out], dataset.train_labels[held_out], fold
+    )
+    network = _built(dataset, recipe, fold, split)
+    places = Places(_working(run) / f"state-{fold}.npz", run.folder / f"best-{fold}.keras")
+    history = fit(network, split, recipe, places, started)
+    if recipe.keep == "best" and places.best.exists():
+        network.set_weights(keras.saving.load_model(places.best, compile=False).get_weights())
+    with atomic.replacing(run.network_path(fold)) as fresh:
+        network.save(fresh)
+    groups = groups_of_views(recipe, dataset.competition)
+    return {
+        "oof": inference.predict_groups(network, split.validation_images, groups),
+        "test": inference.predict_groups(network, dataset.test_images, groups),
+        "history": history,
+        "parameters": network.count_params(),
+    }
+
+
+def _built(dataset, recipe, fold, split):
+    """The fold's network with its first weights, seeded, in the recipe's precision."""
+
+    rules = competitions.get(dataset.competition)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision.policy(recipe.precision))
+    try:
+        keras.utils.set_random_seed(recipe.seed + 1000 * fold)
+        network, taken = transfer.build(recipe, rules.image_shape, rules.classes, dataset.competition)
+    finally:
+        keras.config.set_dtype_policy(before)
+    if taken and not fold:
+        some = ", ".join(taken[:5]) + (" …" if len(taken) > 5 else "")
+        print(f"weights: {len(taken)} layers from {recipe.weights}: {some}")
+    adapt = zoo.builder(recipe.model).adapt
+    if adapt and recipe.weights in ("", "none"):
+        adapt(network, split.images)
+    return network
+
+
+def with_precision(dataset: Dataset, recipe: Recipe) -> Recipe:
+    """The recipe with its precision settled: `auto` is measured on this machine, once."""
+    if recipe.precision != "auto":
+        return recipe
+    rules = competitions.get(dataset.competition)
+    some = dataset.train_images[: recipe.batch_size]
+    targets = np.eye(rules.classes, dtype=np.float32)[dataset.train_labels[: recipe.batch_size]]
+
+    def build():
+        return transfer.build(recipe, rules.image_shape, rules.classes, dataset.competition)[0]
+
+    with devices.prepare(recipe.devices):
+        settled = precision.choose(recipe, build, Batches(some, targets, recipe))
+    return dataclasses.replace(recipe, precision=settled)
+
+
+def _combined(dataset, recipe, folds, parts):
+    """Put the folds together: oof (n, classes), test (m, classes), and the views' weights if there are several."""
+    groups, classes = parts[0]["test"].shape[0], parts[0]["test"].shape[2]
+    oof = np.full((groups, len(dataset.train_labels), classes), np.nan, np.float32)
+    for (_, held_out), part in zip(folds, parts, strict=True):
+        oof[:, held_out] = part["oof"]
+    test = np.mean([part["test"] for part in parts], axis=0, dtype=np.float64)
+    if groups == 1:
+        return oof[0], test[0].astype(np.float32), {}
+    if not len(folds[0][1]):
+        raise UserError("tta: its weights need validation images; set validation_share or folds.")
+    weights = view_weights(oof, dataset.train_labels)
+    named = {"tta_weights": [round(float(weight), 4) for weight in weights]}
+    return np.tensordot(weights, oof, 1).astype(np.float32), np.tensordot(weights, test, 1).astype(np.float32), named
+
+
+def view_weights(oof: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The weights of groups of views, on the simplex, that have the lowest log-loss on out-of-fold data.
+
+    Args:
+        oof: float32 (groups, n, classes), NaN in rows that no fold has predicted.
+        labels: (n,) integers.
+
+    Returns:
+        float64 (groups,).
+    """
+    from kit.ensemble import Weighted
+
+    known = ~np.isnan(oof).any(axis=(0, 2))
+    return Weighted().fit(oof[:, known], labels[known]).weights_
+
+
+def _working(run):
+    folder = run.folder / ".working"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _write_history(run, history):
+    lines = [",".join(HISTORY), *(",".join(f"{row[name]:.8g}" for name in HISTORY) for row in history)]
+    atomic.write_text(run.folder / "history.csv", "\n".join(lines) + "\n")
+
+
+def _metrics(dataset, recipe, run, oof, test, history, parts):
+    known = ~np.isnan(oof).any(axis=1)
+    labels = dataset.train_labels[known]
+    by_fold = [_accuracy(oof, dataset.train_labels, rows) for _, rows in splits.splits(dataset.train_labels, recipe)]
+    last = {row["fold"]: row["seconds"] for row in history}
+    seen = sorted({*dataset.seen, *transfer.seen(recipe)})
+    metrics = {
+        "competition": dataset.competition,
+        "model": recipe.model,
+        "source": dataset.source,
+        "seen": seen,
+        "seed": recipe.seed,
+        "split_seed": recipe.split_seed,
+        "folds": recipe.folds,
+        "validation_share": recipe.validation_share,
+        "data_fingerprint": runs.fingerprint(dataset.train_images, dataset.train_labels),
+        "validation_accuracy": float((oof[known].argmax(1) == labels).mean()) if known.any() else None,
+        "validation_log_loss": _log_loss(oof[known], labels) if known.any() else None,
+        "fit_seconds": round(sum(last.values()), 3),
+        "images_per_second": _images_per_second(dataset, recipe, history),
+        "parameters": parts[0]["parameters"],
+        "epochs": len(history) // len(parts),
+        "precision": recipe.precision,
+        "hardware": devices.hardware(),
+    }
+    if recipe.folds:
+        metrics["fold_accuracies"] = by_fold
+    if dataset.test_labels is not None:
+        metrics["test_accuracy"] = float((test.argmax(1) == dataset.test_labels).mean())
+    return metrics
+
+
+def _accuracy(oof, labels, rows):
+    return float((oof[rows].argmax(1) == labels[rows]).mean()) if len(rows) else None
+
+
+def _log_loss(chances, labels):
+    right = chances[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(right, 1e-7)).mean())
+
+
+def _images_per_second(dataset, recipe, history):
+    """The median epoch's rate; the first epoch, which compiles, counts only where it is the only one."""
+    seconds = [row["seconds"] for row in history if row["fold"] == 0]
+    spans = np.diff(seconds) if len(seconds) > 1 else seconds
+    images = len(splits.splits(dataset.train_labels, recipe)[0][0])
+    return round(float(images / max(np.median(spans), 1e-9)), 1)
