@@ -1,0 +1,28 @@
+"""Download a competition's files from Kaggle: resumed after an interruption, taken only when they are whole."""
+
+import argparse
+import pathlib
+import sys
+
+from kit import competitions
+from kit.command_line import command
+
+
+@command
+def main(argv: list[str] | None = None) -> int:
+    """Run `python -m kit.download`; see `--help`."""
+    parser = argparse.ArgumentParser(prog="python -m kit.download", description=__doc__)
+    parser.add_argument("competition", help=f"Kaggle's name of it: {', '.join(competitions.names())}")
+    parser.add_argument("--data-dir", default="data", help="where data lie, a folder for each competition (%(default)s)")
+    arguments = parser.parse_args(argv)
+    competition = competitions.get(arguments.competition)
+
+    from kit import kaggle_client
+
+    bundle = kaggle_client.download(competition.name, pathlib.Path(arguments.data_dir) / competition.name)
+    print(f"{bundle}: whole, {bundle.stat().st_size / 1e6:,.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""Kaggle itself: credentials, downloads, submissions, scores. The only room that imports `kaggle`.
+
+    has_credentials()                       without the network
+    download("digit-recognizer", folder)    the bundle, whole or not at all
+    Kaggle()                                submissions, limits, submit
+
+The official client does the talking; a guard at its HTTP adapter gives it time-outs, sends credentials to Kaggle's
+host and nowhere else, and keeps error pages out of half files.
+"""
+
+from kit.kaggle_client.bundle import download
+from kit.kaggle_client.connection import AnswerLost, Kaggle, Limits, Submission
+from kit.kaggle_client.credentials import hand_over_colab_secrets, has_credentials
+from kit.kaggle_client.patience import PATIENCE, Patience
+
+__all__ = [
+    "PATIENCE",
+    "AnswerLost",
+    "Kaggle",
+    "Limits",
+    "Patience",
+    "Submission",
+    "download",
+    "hand_over_colab_secrets",
+    "has_credentials",
+]

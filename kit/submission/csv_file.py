@@ -1,0 +1,216 @@
+"""The submission's CSV: written whole or not at all, and read back as strictly as Kaggle may."""
+
+import csv
+import hashlib
+import io
+import pathlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from kit import atomic
+from kit.competitions import Competition
+from kit.errors import UserError
+from kit.submission.sample_submission import SampleSubmission, of
+
+ROW_BYTES = 80  # of a row at most, id and class name: what is larger is another file
+SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A submission that Kaggle can take.
+
+    Attributes:
+        path: the file.
+        content: its bytes, those that were checked.
+        labels: (m,) uint8, the predicted classes in the order of the sample submission.
+    """
+
+    path: pathlib.Path
+    content: bytes
+    labels: np.ndarray
+
+    @property
+    def sha256(self) -> str:
+        """The content's SHA-256, in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    def shares(self, classes: int) -> np.ndarray:
+        """Return the share of each class among the predictions, float64 (classes,), adding up to 1."""
+        return np.bincount(self.labels, minlength=classes) / len(self.labels)
+
+
+def write(path: pathlib.Path, competition: Competition, test_ids: np.ndarray, labels: np.ndarray) -> None:
+    """Write a submission as the competition wants it: UTF-8, "\\n", class names in the label column.
+
+    Args:
+        path: where; folders on the way are made, and a file there is replaced.
+        competition: whose columns and class names.
+        test_ids: (m,) integers, in the order of the sample submission.
+        labels: (m,) uint8, the predicted classes.
+
+    Raises:
+        ValueError: ids and labels differ in number, or a label is not one of the classes.
+        OSError: the disk is full; a file that was there is as it was.
+    """
+    test_ids, labels = np.asarray(test_ids), np.asarray(labels)
+    if test_ids.ndim != 1 or test_ids.shape != labels.shape:
+        raise ValueError(f"{test_ids.shape} ids and {labels.shape} labels: one label for each id is needed.")
+    if labels.dtype.kind not in "ui" or np.any(labels >= competition.classes) or np.any(labels < 0):
+        raise ValueError(f"labels must be integers from 0 to {competition.classes - 1}.")
+    names = np.array(competition.class_names, dtype=object)[labels]
+    with atomic.replacing(path) as fresh, fresh.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow([competition.id_column, competition.label_column])
+        table.writerows(zip(test_ids.tolist(), names.tolist(), strict=True))
+
+
+def check(path: str | pathlib.Path, competition: Competition, sample_submission) -> Checked:
+    """Read a submission and compare it with the competition's sample submission.
+
+    Everything that Kaggle may refuse, or score as wrong without a word, is refused: encoding, line ends, header,
+    number and order of the rows, ids, duplicates, labels that are no class. Quoted fields, "\\r\\n" and a missing
+    line end after the last row are fine.
+
+    Args:
+        path: the CSV.
+        competition: whose columns and class names.
+        sample_submission: its path, a table with its columns, its ids (m,), or a `SampleSubmission`.
+
+    Raises:
+        UserError: names file, row, column and remedy. Rows are counted as an editor does: the header is row 1.
+    """
+    path = pathlib.Path(path)
+    wanted = of(sample_submission, competition)
+    content = _read(path, wanted)
+    rows = _rows(path, content, competition)
+    _check_header(path, rows, wanted)
+    classes = {name: number for number, name in enumerate(competition.class_names)}
+    labels = np.empty(len(wanted.ids), np.uint8)
+    place = 0
+    for place, (line, fields) in enumerate(rows, 1):
+        if len(fields) != 2:
+            raise UserError(f"{_at(path, line)} has {_columns(len(fields))}, not 2; {_again(competition)}")
+        name, label = fields
+        if place > len(wanted.ids) or name != wanted.ids[place - 1]:
+            raise _wrong_id(path, line, name, place, wanted, competition)
+        if label not in classes:
+            raise _wrong_label(path, line, label, competition)
+        labels[place - 1] = classes[label]
+    if place < len(wanted.ids):
+        raise UserError(
+            f"{path} has {place:,} rows and {wanted.place} has {len(wanted.ids):,}; the first missing "
+            f"{wanted.columns[0]} is {wanted.ids[place]}; {_again(competition)}"
+        )
+    return Checked(path, content, labels)
+
+
+def _read(path: pathlib.Path, wanted: SampleSubmission) -> bytes:
+    try:
+        if not path.is_file():
+            what = "is a folder" if path.is_dir() else "is missing" if not path.exists() else "is no file"
+            raise UserError(f"{path} {what}; give a submission CSV, or train: `python -m kit.train`.")
+        size, most = path.stat().st_size, ROW_BYTES * (len(wanted.ids) + 100)
+        if size > most:
+            raise UserError(
+                f"{path} has {size / 1e6:,.1f} MB, more than {len(wanted.ids):,} rows can have; is it the submission?"
+            )
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}).") from None
+    if not content.strip():
+        raise UserError(f"{path} is empty; write it again: `python -m kit.predict`.")
+    return content
+
+
+def _rows(path: pathlib.Path, content: bytes, competition: Competition):
+    """Yield (line number, fields) of the header and of every row."""
+    for start, what in ((b"PK", "a zip archive"), (b"\x1f\x8b", "a gzip archive"), (b"<", "a web page")):
+        if content.startswith(start):
+            raise UserError(f"{path} is {what}, not a CSV file; unpack it or write it again.")
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
+        raise UserError(f"{path} is not UTF-8 text (UTF-16?); save it as CSV UTF-8 without a byte-order mark.")
+    if content.startswith(b"\xef\xbb\xbf"):
+        raise UserError(f"{path} begins with a byte-order mark; save it as plain UTF-8, without one.")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{_at(path, line)} is not UTF-8 text; save the file as UTF-8.") from None
+    bare = text.replace("\r\n", "")
+    if "\r" in bare:
+        line = text[: _bare_return(text)].count("\n") + 1
+        raise UserError(f"{_at(path, line)} ends with a lone carriage return; save it with Unix line ends.")
+    if "\r\n" in text and "\n" in bare:
+        raise UserError(f'{path} mixes line ends, "\\n" and "\\r\\n"; save it with Unix line ends.')
+    table = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for fields in table:
+            if not fields:
+                raise UserError(f"{_at(path, table.line_num)} is blank; delete the line.")
+            yield table.line_num, fields
+    except csv.Error as error:
+        raise UserError(f"{_at(path, table.line_num)} is no CSV ({error}); {_again(competition)}") from None
+
+
+def _bare_return(text: str) -> int:
+    return next(at for at, letter in enumerate(text) if letter == "\r" and text[at + 1 : at + 2] != "\n")
+
+
+def _check_header(path: pathlib.Path, rows, wanted: SampleSubmission) -> None:
+    _, header = next(rows)
+    if tuple(header) == wanted.columns:
+        return
+    right = ",".join(wanted.columns)
+    if len(header) == 2 and (header[0] in wanted.ids[:1] or header[0].isdigit()):
+        raise UserError(f"{path}, row 1 is no header but a prediction; put the line {right} before it.")
+    if sorted(header) == sorted(wanted.columns):
+        raise UserError(f"{path}, row 1: the columns are swapped; the order is {right}.")
+    raise UserError(f"{path}, row 1: the header is {_short(','.join(header))}; {wanted.place} has {right}.")
+
+
+def _wrong_id(path, line: int, name: str, place: int, wanted: SampleSubmission, competition: Competition) -> UserError:
+    where, known = f"{_at(path, line)}, column {wanted.columns[0]}", wanted.positions
+    if name in known and known[name] < place - 1:
+        return UserError(f"{where}: {_short(name)} is there twice (also in row {known[name] + 2}); delete one.")
+    if place > len(wanted.ids):
+        return UserError(
+            f"{_at(path, line)} is one too many: {wanted.place} has {len(wanted.ids):,} rows; {_again(competition)}"
+        )
+    right = wanted.ids[place - 1]
+    if name in known:
+        return UserError(
+            f"{where}: {_short(name)} where {right} belongs; rows are missing or in another order; sort "
+            f"them as in {wanted.place}."
+        )
+    if not name.strip():
+        return UserError(f"{where} is empty; {right} belongs there.")
+    return UserError(f"{where}: {_short(name)} is no id of {competition.name}; {right} belongs there.")
+
+
+def _wrong_label(path, line: int, label: str, competition: Competition) -> UserError:
+    where = f"{_at(path, line)}, column {competition.label_column}"
+    known = f"{competition.class_names[0]} … {competition.class_names[-1]}"
+    if not label.strip():
+        return UserError(f"{where} is empty; every row needs a class, {known}.")
+    plain = label.strip().lower().removesuffix(".0").lstrip("+")
+    near = next((name for name in competition.class_names if name.lower() == plain), None)
+    hint = f"; write {near}" if near else f"; the classes are {known}"
+    return UserError(f"{where}: {_short(label)} is no class{hint}.")
+
+
+def _again(competition: Competition) -> str:
+    return f"write it again with the kit: `python -m kit.predict RUN` for a run of {competition.name}."
+
+
+def _at(path: pathlib.Path, line: int) -> str:
+    return f"{path}, row {line}"
+
+
+def _columns(count: int) -> str:
+    return "1 column" if count == 1 else f"{count} columns"
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "…")
