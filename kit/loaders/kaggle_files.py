@@ -1,10 +1,11 @@
-"""Where a competition's files lie, and how each is opened: loose, as NAME.zip, or inside Kaggle's bundle.
+"""Where a competition's files lie, and how each is opened: loose, as NAME.zip, inside Kaggle's bundle, or unpacked.
 
 Nothing is ever unpacked to disk; members are read as streams.
 """
 
 import contextlib
 import hashlib
+import os
 import pathlib
 import re
 import zipfile
@@ -28,42 +29,45 @@ class KaggleFiles:
     folder: pathlib.Path
 
     @property
-    def bundle(self) -> pathlib.Path:
-        """The zip of all files, as Kaggle serves it."""
-        return self.folder / f"{self.competition}.zip"
+    def remedy(self) -> str:
+        """The step that mends a damaged file."""
+        return f"get it again: python -m kit.download {self.competition}"
 
     def any(self) -> bool:
         """Whether at least one of the competition's files is here, in any form."""
-        return any(self._has(name) for name in file_names(self.competition))
+        return any(self._find(name) for name in file_names(self.competition))
 
     def where(self, name: str) -> str:
         """How the file is called in messages: its path, or "bundle.zip: NAME"."""
-        outside = self._outside(name)
-        return str(outside) if outside == self.folder / name else f"{outside}: {name}"
+        path = self._path(name)
+        return f"{path}: {name}" if path.suffix == ".zip" else str(path)
+
+    def unpacked(self, name: str) -> pathlib.Path | None:
+        """Return the folder into which somebody has unpacked the archive `name`, if that is how it lies here."""
+        path = self._path(name)
+        return path if path.is_dir() else None
 
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
-        """Open a file for reading as a seekable binary stream; damage found while it is read is the user's to mend.
+        """Open a file for reading, as a binary stream that can seek.
 
         Raises:
-            UserError: the file is nowhere, its archive is damaged or truncated, or is not as Kaggle makes it.
+            UserError: the file is nowhere, or its zip is damaged, truncated or not as Kaggle makes it; also raised
+                for damage that shows while the stream is read.
         """
-        path = self._outside(name)
-        try:
-            with contextlib.ExitStack() as stack:
-                if path == self.folder / name:
-                    yield stack.enter_context(path.open("rb"))
-                else:
-                    archive = stack.enter_context(zipfile.ZipFile(path))
-                    yield stack.enter_context(archive.open(_member(path, archive, name)))
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise UserError(
-                f"{path} is damaged or truncated ({str(error).rstrip('.') or 'it ends too early'}); {self.remedy}"
-            ) from None
-        except PermissionError:
-            raise UserError(f"{path} cannot be read: permission denied. Make it readable for you.") from None
+        path = self._path(name)
+        if path.suffix != ".zip":
+            with self._readable(path), path.open("rb") as stream:
+                yield stream
+            return
+        with (
+            self._readable(path),
+            zipfile.ZipFile(path) as archive,
+            archive.open(_member(path, archive, name)) as stream,
+        ):
+            yield stream
 
-    def fingerprint(self, names: list[str]) -> str:
+    def fingerprint(self) -> str:
         """Return a hash that changes when one of the files does, without reading them whole.
 
         A zip's directory holds a checksum of each member's whole content. Of a loose file, size, time of change (ns)
@@ -73,41 +77,55 @@ class KaggleFiles:
             UserError: as `open`.
         """
         digest = hashlib.blake2b(digest_size=16)
-        for name in names:
-            path = self._outside(name)
-            if path == self.folder / name and path.is_dir():
-                continue
-            with self.open(name) as stream:
-                if path == self.folder / name:
-                    status = path.stat()
-                    stream.seek(max(0, status.st_size - EDGE))
-                    tail = stream.read(EDGE)
-                    stream.seek(0)
-                    digest.update(f"{name} {status.st_size} {status.st_mtime_ns}".encode())
-                    digest.update(stream.read(EDGE) + tail)
-                else:
+        for name in file_names(self.competition):
+            path = self._path(name)
+            digest.update(f"/{name}/{path.name}/".encode())
+            with self._readable(path):
+                if path.suffix == ".zip":
                     with zipfile.ZipFile(path) as archive:
-                        member = archive.getinfo(_member(path, archive, name))
-                    digest.update(f"{name} {member.file_size} {member.CRC}".encode())
+                        member = _member(path, archive, name)
+                    digest.update(f"{member.file_size} {member.CRC}".encode())
+                elif path.is_dir():
+                    with os.scandir(path) as entries:
+                        states = sorted(
+                            (entry.name, entry.stat().st_size, entry.stat().st_mtime_ns) for entry in entries
+                        )
+                    digest.update(repr(states).encode())
+                else:
+                    status = path.stat()
+                    digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+                    with path.open("rb") as stream:
+                        digest.update(stream.read(EDGE))
+                        stream.seek(max(0, status.st_size - EDGE))
+                        digest.update(stream.read(EDGE))
         return digest.hexdigest()
 
-    @property
-    def remedy(self) -> str:
-        """The step that mends every damaged file."""
-        return f"get it again: `python -m kit.download {self.competition}`."
+    @contextlib.contextmanager
+    def _readable(self, path: pathlib.Path) -> Iterator[None]:
+        """Turn what can go wrong with a file on disk into words."""
+        try:
+            yield
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            reason = str(error).rstrip(".") or "it ends too early"
+            raise UserError(f"{path} is damaged or truncated ({reason}); {self.remedy}") from None
+        except (PermissionError, IsADirectoryError) as error:
+            raise UserError(f"{path} cannot be read ({error.strerror}); make it a file that you may read.") from None
 
-    def _has(self, name: str) -> bool:
-        with contextlib.suppress(UserError):
-            self._outside(name)
-            return True
-        return False
+    def _path(self, name: str) -> pathlib.Path:
+        """Return what holds the file `name`: itself, a zip, or the folder it was unpacked into."""
+        path = self._find(name)
+        if path is None:
+            raise UserError(f"{self.folder / name} is missing; {self.remedy}")
+        return path
 
-    def _outside(self, name: str) -> pathlib.Path:
-        """Return the file on disk that is, or holds, the file `name`."""
-        for path in (self.folder / name, self.folder / f"{name}.zip", self.bundle):
+    def _find(self, name: str) -> pathlib.Path | None:
+        loose = [self.folder / name, self.folder / f"{name}.zip"]
+        stem = self.folder / pathlib.PurePath(name).stem
+        unpacked = [stem / stem.name, stem] if name.endswith(".7z") else []
+        for path in (*loose, *unpacked, self.folder / f"{self.competition}.zip"):
             if path.exists():
                 return path
-        raise UserError(f"{self.folder / name} is missing; {self.remedy}")
+        return None
 
 
 def file_names(competition: str) -> list[str]:
@@ -129,26 +147,25 @@ def locate(competition: str, data_dir: str | pathlib.Path = "data") -> KaggleFil
 def check_member_name(name: str, archive: object) -> None:
     """Refuse an archive with a member that would be written outside the folder it is unpacked into.
 
-    The kit itself unpacks nothing; but such an archive is not Kaggle's, and must not be trusted with anything.
+    The kit itself unpacks nothing; but such an archive is not Kaggle's, and is trusted with nothing.
 
     Raises:
         UserError: `name` is absolute, climbs with "..", or holds a drive, a backslash or a control character.
     """
-    parts = name.split("/")
-    if name.startswith("/") or ".." in parts or re.search(r"[\\:\x00-\x1f]", name):
-        raise UserError(f"{archive} has a member that points outside, {name!r}: it is not Kaggle's; delete it.")
+    if name.startswith("/") or ".." in name.split("/") or re.search(r"[\\:\x00-\x1f]", name):
+        raise UserError(f"{archive} has a member that points outside, {name!r}; it is not Kaggle's: delete it.")
 
 
 def _member(path: pathlib.Path, archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    """Return the member `name` of an opened zip whose every member is checked."""
+    """Return the member `name` of an opened zip, every member of which is checked."""
     members = archive.infolist()
     for member in members:
-        check_member_name(member.filename, path)
+        check_member_name(member.orig_filename, path)
     fitting = [member for member in members if member.filename == name]
     if not fitting:
-        raise UserError(f"{path} has no {name}; it is not the competition's bundle as Kaggle serves it.")
+        raise UserError(f"{path} has no {name}; it is not what Kaggle serves: delete it.")
     if len(fitting) > 1:
-        raise UserError(f"{path} has {name} {len(fitting)} times; it is not Kaggle's; delete it.")
+        raise UserError(f"{path} has {name} {len(fitting)} times; it is not Kaggle's: delete it.")
     if fitting[0].flag_bits & 1:
-        raise UserError(f"{path}: {name} is encrypted; Kaggle's is not; delete it.")
+        raise UserError(f"{path}: {name} is encrypted; it is not Kaggle's: delete it.")
     return fitting[0]

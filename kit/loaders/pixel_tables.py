@@ -4,15 +4,16 @@ Blocks of whole lines go through numpy at once. A block that is not plain `12,0,
 instead, which either makes sense of it or names the line and the column that it stumbled over.
 """
 
+import contextlib
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
 
 import numpy as np
 
 from kit.errors import UserError
+from kit.loaders.read_ahead import read_ahead
 
 BLOCK = 1 << 18  # bytes: its intermediate arrays stay in a core's cache
 LONGEST_LINE = 1 << 18
@@ -35,14 +36,11 @@ def read(stream: BinaryIO, where: str, columns: Sequence[str], remedy: str) -> n
     Raises:
         UserError: names the line (the header is line 1) and column of the first thing that is wrong.
     """
-    with ThreadPoolExecutor(1) as reader:
-        header, blocks = _header_and_blocks(stream, where, remedy)
-        order = _order(header, columns, where, remedy)
-        tables, line = [], 2
-        # While one block is parsed the next is read, and inflated if it comes out of a zip.
-        ahead = reader.submit(next, blocks, None)
-        while (block := ahead.result()) is not None:
-            ahead = reader.submit(next, blocks, None)
+    header, blocks = _header_and_blocks(stream, where, remedy)
+    order = _order(header, columns, where, remedy)
+    tables, line = [], 2
+    with contextlib.closing(read_ahead(blocks)) as ahead:
+        for block in ahead:
             table = _parse(block, len(header))
             if table is None:
                 table = _parse_carefully(block, header, line, where, remedy)
