@@ -1,0 +1,39 @@
+"""Ensembles of runs: estimators on the members' probabilities, judged by nested folds, and the run that they leave.
+
+    members = kit.ensemble.gather(["resnet_*"], competition="digit-recognizer")
+    climbed = kit.ensemble.HillClimb().fit(members.oof, members.labels)
+    honest = kit.ensemble.nested_probabilities(kit.ensemble.HillClimb(), members.oof, members.labels)
+    labels = climbed.predict(members.test())
+
+The estimators keep scikit-learn's contract, with the members as an array's first axis: `fit(oof, labels)` takes
+(members, n, classes), `predict_proba(test)` (members, m, classes).
+"""
+
+import importlib
+
+# Found when first asked for: scikit-learn takes longer to import than `--help` may.
+_MODULE = {
+    "HillClimb": "hill_climb",
+    "Mean": "averaging",
+    "Members": "members",
+    "Stack": "stacking",
+    "Weighted": "averaging",
+    "accuracy": "judging",
+    "disagreement": "judging",
+    "gather": "members",
+    "log_loss": "judging",
+    "mcnemar": "judging",
+    "nested_probabilities": "judging",
+    "write": "joining",
+}
+__all__ = sorted(_MODULE)
+
+
+def __getattr__(name: str):
+    if name not in _MODULE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

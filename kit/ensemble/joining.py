@@ -1,0 +1,133 @@
+"""The run that an ensemble leaves, like any training's: it can be submitted, evaluated and joined again."""
+
+import numpy as np
+
+from kit import competitions, runs
+from kit.ensemble import judging
+from kit.ensemble.contract import Ensemble
+from kit.ensemble.members import MODEL, Members
+from kit.errors import UserError
+from kit.runs import Run
+
+NESTED_FOLDS = 5
+
+
+def place(competition: str, name: str) -> Run:
+    """Return the run that an ensemble called `name` will be.
+
+    Raises:
+        UserError: it exists already, or `name` cannot name a run.
+    """
+    run = runs.place(competition, name)
+    if (run.folder / "config.yaml").exists():
+        raise UserError(f"{run.folder} exists already; take another --name, or remove it.")
+    return run
+
+
+def nested_folds(members: Members) -> int:
+    """How many folds judge an ensemble: as many as its members have, or five where they have one split."""
+    return members.folds or NESTED_FOLDS
+
+
+def write(run: Run, members: Members, method: str, fitted: Ensemble, nested: np.ndarray, seed: int = 0) -> dict:
+    """Write an ensemble's run and its submission CSV; `config.yaml` and `metrics.json` last, so it is whole or absent.
+
+    Args:
+        run: where to, from `place`.
+        members: what was joined.
+        method: the command's word for it.
+        fitted: the ensemble, fitted on all of `members.oof`.
+        nested: float32 (n, classes), its nested out-of-fold probabilities for `members.rows`.
+        seed: of the nested folds and of the ensemble.
+
+    Returns:
+        The run's metrics, as in its `metrics.json`.
+    """
+    from kit import submission
+
+    dataset = members.dataset
+    test = fitted.predict_proba(members.test())
+    oof = np.full((len(dataset.train_labels), nested.shape[1]), np.nan, np.float32)
+    oof[members.rows] = nested
+    run.write_array("oof", oof)
+    run.write_array("test", test)
+    _write_figures(run, members, nested)
+    submission.write(
+        run.submission,
+        competitions.get(dataset.competition),
+        dataset.test_ids,
+        fitted.classes_[test.argmax(axis=1)].astype(np.uint8),
+    )
+    weights = getattr(fitted, "weights_", None)
+    config = {
+        "competition": dataset.competition,
+        "source": dataset.source,
+        "limit": members.limit,
+        "model": MODEL,
+        "method": method,
+        "options": {name: _plain(value) for name, value in fitted.get_params().items()},
+        "seed": seed,
+        "members": members.names,
+    }
+    if weights is not None:
+        config["weights"] = dict(zip(members.names, map(float, weights), strict=True))
+    metrics = _metrics(members, fitted, nested, test, weights, seed)
+    run.write_config(config)
+    run.write_metrics(metrics)
+    return metrics
+
+
+def _metrics(members, fitted, nested, test, weights, seed):
+    dataset, labels, facts = members.dataset, members.labels, members.metrics
+    seconds = sum(one["fit_seconds"] for one in facts)
+    images = sum(one["fit_seconds"] * one["images_per_second"] for one in facts)
+    metrics = {
+        "competition": dataset.competition,
+        "model": MODEL,
+        "source": dataset.source,
+        "seen": sorted({*dataset.seen, *(name for one in facts for name in one["seen"])}),
+        "seed": seed,
+        **{name: facts[0][name] for name in ("split_seed", "folds", "validation_share", "data_fingerprint")},
+        "validation_accuracy": judging.accuracy(nested, labels),
+        "validation_log_loss": judging.log_loss(nested, labels),
+        "validation_images": len(labels),
+        "fit_seconds": round(seconds, 3),
+        "images_per_second": round(images / seconds, 1) if seconds else 0.0,
+        "parameters": sum(one["parameters"] for one in facts),
+        "members": {
+            name: {
+                "validation_accuracy": judging.accuracy(own, labels),
+                "validation_log_loss": judging.log_loss(own, labels),
+            }
+            | ({} if weights is None else {"weight": float(weights[number])})
+            for number, (name, own) in enumerate(zip(members.names, members.oof, strict=True))
+        },
+    }
+    if members.folds:
+        fold = judging.fold_of_each(labels, nested_folds(members), seed)
+        metrics["fold_accuracies"] = [
+            judging.accuracy(nested[fold == one], labels[fold == one]) for one in range(members.folds)
+        ]
+    if dataset.test_labels is not None:
+        metrics["test_accuracy"] = judging.accuracy(test, dataset.test_labels)
+    return metrics
+
+
+def _write_figures(run, members, nested):
+    from kit import figures
+
+    labels, names = members.labels, members.names
+    words = competitions.get(members.dataset.competition).class_names
+    accuracies = [judging.accuracy(own, labels) for own in members.oof]
+    best = int(np.argmax(accuracies))
+    shares = judging.disagreement(members.oof)
+    run.write_figure("pairwise-disagreement", figures.pairwise_disagreement(names, shares, accuracies))
+    before = members.oof[best].argmax(axis=1)
+    after = nested.argmax(axis=1)
+    run.write_figure("gains-by-class", figures.gains_by_class(labels, before, after, names[best], words))
+    images = members.dataset.train_images[members.rows]
+    run.write_figure("changed-images", figures.changed_images(images, labels, before, after, names[best], words))
+
+
+def _plain(value):
+    return [float(one) for one in value] if isinstance(value, (list, tuple)) else value

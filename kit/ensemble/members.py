@@ -1,0 +1,210 @@
+"""Which runs an ensemble joins, and whether they belong together."""
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kit import competitions, runs
+from kit.errors import UserError
+from kit.loaders import Dataset
+from kit.runs import Run
+
+MODEL = "ensemble"  # what an ensemble's metrics and config name as their model
+ROUNDING = 0.02  # how far a row of 16-bit probabilities may be from a sum of 1
+
+_TOGETHER = {
+    "competition": "an ensemble joins runs of one competition",
+    "source": "train them with the same --source",
+    "data_fingerprint": "they were trained on other images, other labels or in another order; train them on the same data",
+    "folds": "train them with the same --folds",
+    "split_seed": "train them with the same --split-seed",
+    "validation_share": "train them with the same --validation-share",
+}
+_NEEDED = (*_TOGETHER, "model", "seen", "fit_seconds", "images_per_second", "parameters")
+
+
+@dataclass(frozen=True)
+class Members:
+    """Runs that belong together, and what they predicted.
+
+    Attributes:
+        runs: the members.
+        metrics: each member's metrics.
+        dataset: the images that they were trained on.
+        rows: (n,) integers, ascending: the training images that every member has predicted out of fold.
+        oof: float32 (members, n, classes), their probabilities for these.
+        limit: how many training images `--limit` left them; 0 for all.
+    """
+
+    runs: tuple[Run, ...]
+    metrics: tuple[dict, ...]
+    dataset: Dataset
+    rows: np.ndarray
+    oof: np.ndarray
+    limit: int = 0
+
+    @property
+    def names(self) -> list[str]:
+        """The members' names."""
+        return [run.name for run in self.runs]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The truth for `rows`, (n,) integers."""
+        return self.dataset.train_labels[self.rows]
+
+    @property
+    def folds(self) -> int:
+        """The members' folds; 0 for one validation split."""
+        return self.metrics[0]["folds"]
+
+    def test(self) -> np.ndarray:
+        """Read the members' test probabilities, float32 (members, m, classes).
+
+        Raises:
+            UserError: a file is missing, damaged or of another shape.
+        """
+        shape = (len(self.dataset.test_ids), self.oof.shape[2])
+        stacked = np.empty((len(self.runs), *shape), np.float32)
+        for number, run in enumerate(self.runs):
+            probabilities = run.test()
+            if not _predicted(run, "test.npy", probabilities, shape).all():
+                raise UserError(f"{run.folder / 'test.npy'} lacks some test images; train the run again.")
+            stacked[number] = probabilities
+        return stacked
+
+
+def match(references: Sequence[str], competition: str | None = None) -> list[Run]:
+    """Return the runs that `references` mean, each once: folders, names, or patterns of names such as `resnet_*`.
+
+    A pattern stands for trained networks only: an ensemble that it fits would count its members twice.
+
+    Raises:
+        UserError: a reference means no run, or runs of several competitions; says what to give instead.
+    """
+    found: dict = {}
+    for reference in references:
+        is_pattern = any(letter in reference for letter in "*?[")
+        for run in _matching(reference, competition) if is_pattern else [runs.find(reference, competition)]:
+            found.setdefault(run.folder.resolve(), run)
+    members = list(found.values())
+    if len(members) < 2:
+        only = f"only {members[0].folder}" if members else "nothing"
+        raise UserError(f"an ensemble joins at least two runs; {' '.join(references)} means {only}.")
+    names = [run.name for run in members]
+    for run in members:
+        if names.count(run.name) > 1:
+            raise UserError(f"two of the runs are called {run.name!r}; rename the folder of one.")
+    return members
+
+
+def gather(references: Sequence[str], competition: str | None = None, data_dir: str = "data") -> Members:
+    """Read the runs that `references` mean, after checking that they belong together.
+
+    Args:
+        references: folders, names, or patterns of names such as `resnet_*`.
+        competition: whose runs are meant; only needed where names or patterns fit runs of several.
+        data_dir: the folder of all competitions' files.
+
+    Raises:
+        UserError: there is no such run; the runs differ in competition, source, data, folds or split; a run is not
+            finished or has no out-of-fold probabilities; a file is damaged. Says which and what to do.
+    """
+    members = match(references, competition)
+    metrics = [_facts(run) for run in members]
+    if competition and metrics[0]["competition"] != competition:
+        raise UserError(f"{members[0].folder} belongs to {metrics[0]['competition']}, not to {competition}.")
+    _check_together(members, metrics)
+    limits = [int(run.config().get("limit") or 0) for run in members]
+    dataset = _dataset(members[0], metrics[0], limits[0], data_dir)
+    rows, oof = _read(members, dataset)
+    return Members(tuple(members), tuple(metrics), dataset, rows, oof, limits[0])
+
+
+def _matching(pattern, competition):
+    fitting = [run for run in runs.every(competition) if fnmatch.fnmatchcase(run.name, pattern)]
+    networks = sorted((run for run in fitting if run.config().get("model") != MODEL), key=lambda run: run.name)
+    if not networks:
+        others = "; the ensembles that it fits have to be named" if fitting else f"; `ls {runs.ROOT}/*` shows the runs"
+        raise UserError(f"no trained network's run fits {pattern!r}{others}.")
+    belong_to = sorted({run.competition for run in networks})
+    if len(belong_to) > 1:
+        raise UserError(f"{pattern!r} fits runs of {' and '.join(belong_to)}; add --competition.")
+    return networks
+
+
+def _facts(run):
+    metrics = run.metrics()
+    for field in _NEEDED:
+        if field not in metrics:
+            raise UserError(f"{run.folder / 'metrics.json'} has no {field!r}; train the run again.")
+    return metrics
+
+
+def _check_together(members, metrics):
+    for field, remedy in _TOGETHER.items():
+        if field == "validation_share" and metrics[0]["folds"]:
+            continue  # with folds the share decides nothing
+        for run, facts in zip(members, metrics, strict=True):
+            first, other = metrics[0][field], facts[field]
+            if first != other:
+                if field == "data_fingerprint":
+                    first, other = f"{first[:12]}…", f"{other[:12]}…"
+                raise UserError(
+                    f"{run.folder} does not belong to {members[0].folder}: its {field} is {other}, not {first}; {remedy}."
+                )
+
+
+def _dataset(run, facts, limit, data_dir):
+    from kit import loaders
+    from kit.loaders.limit import limited
+
+    dataset = limited(loaders.load(facts["competition"], facts["source"], data_dir), limit)
+    if runs.fingerprint(dataset.train_images, dataset.train_labels) != facts["data_fingerprint"]:
+        raise UserError(
+            f"{run.folder} was trained on other images or labels than those of {dataset.origin}; give their --data-dir, "
+            "or train the run again."
+        )
+    return dataset
+
+
+def _read(members, dataset):
+    """Read the out-of-fold probabilities of the rows that all members have; two passes, so that memory holds one copy."""
+    shape = (len(dataset.train_labels), competitions.get(dataset.competition).classes)
+    shared = np.ones(shape[0], bool)
+    for run in members:
+        known = _predicted(run, "oof.npy", run.oof(), shape)
+        if not known.any():
+            raise UserError(
+                f"{run.folder} has no out-of-fold predictions, so nothing tells how good it is; train it with --folds or "
+                "a --validation-share."
+            )
+        shared &= known
+    rows = np.flatnonzero(shared)
+    if not len(rows):
+        raise UserError("no training image was predicted out of fold by all of the runs; train them on one split.")
+    oof = np.empty((len(members), len(rows), shape[1]), np.float32)
+    for number, run in enumerate(members):
+        oof[number] = run.oof()[rows]
+    return rows, oof
+
+
+def _predicted(run, file, probabilities, shape):
+    """Check a run's probabilities; returns which rows have any, (n,) bool."""
+    path = run.folder / file
+    if probabilities.shape != shape:
+        raise UserError(
+            f"{path} has the shape {probabilities.shape}, but the data have {shape[0]:,} images of {shape[1]} classes; "
+            "train the run again."
+        )
+    absent = np.isnan(probabilities)
+    known = ~absent.any(axis=1)
+    broken = ~known & ~absent.all(axis=1)
+    sums = probabilities.sum(axis=1)
+    broken |= known & ((probabilities < 0).any(axis=1) | ~(np.abs(sums - 1) <= ROUNDING))
+    if broken.any():
+        row = int(broken.argmax())
+        raise UserError(f"{path}, row {row}: {probabilities[row].tolist()} are no probabilities; train the run again.")
+    return known
