@@ -1,7 +1,5 @@
 """Data that needs no Kaggle account: the kit's own sample, and the data sets that Keras downloads."""
 
-import importlib
-
 import numpy as np
 
 from kit.competitions import Competition
@@ -33,10 +31,11 @@ def keras_dataset(competition: Competition) -> Dataset:
     Raises:
         UserError: it cannot be downloaded.
     """
+    import keras
+
     name = competition.keras_dataset
-    module = importlib.import_module(f"keras.datasets.{name}")
     try:
-        (train_images, train_labels), (test_images, test_labels) = module.load_data()
+        (train_images, train_labels), (test_images, test_labels) = getattr(keras.datasets, name).load_data()
     except Exception as error:  # Keras raises a plain Exception when a download fails
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(

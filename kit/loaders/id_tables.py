@@ -25,7 +25,7 @@ def read(stream: BinaryIO, where: str, columns: tuple[str, str], remedy: str) ->
         UserError: names the line (the header is line 1) and column of the first thing that is wrong.
     """
     reader = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""))
-    line_of, labels = {}, []
+    line_of, labels, empty = {}, [], None
     try:
         header = next(reader, [])
         if header != list(columns):
@@ -35,7 +35,10 @@ def read(stream: BinaryIO, where: str, columns: tuple[str, str], remedy: str) ->
         for row in reader:
             place = f"{where}, line {reader.line_num}"
             if not row:
+                empty = empty or reader.line_num
                 continue
+            if empty:
+                raise UserError(f"{where}, line {empty}: the line is empty; {remedy}")
             if len(row) != 2:
                 raise UserError(f"{place}: {len(row)} columns, but the header has 2; {remedy}")
             if not (row[0].isascii() and row[0].isdigit() and len(row[0]) < 19):

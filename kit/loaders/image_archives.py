@@ -10,6 +10,8 @@ import pathlib
 import re
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 
@@ -23,7 +25,9 @@ LARGEST = 1 << 20  # bytes of one PNG; 32×32 pixels take about 2,300
 BATCH = 256
 
 
-def read(files: KaggleFiles, name: str, ids: np.ndarray, ids_from: str, shape: tuple[int, int, int]) -> np.ndarray:
+def read(
+    files: KaggleFiles, name: str, ids: np.ndarray, ids_from: str, image_shape: tuple[int, int, int]
+) -> np.ndarray:
     """Decode the images `<id>.png` of an archive.
 
     Args:
@@ -31,7 +35,7 @@ def read(files: KaggleFiles, name: str, ids: np.ndarray, ids_from: str, shape: t
         name: the archive's, as in "train.7z".
         ids: (n,) the ids that it must hold, no more and no less.
         ids_from: what errors call the file that the ids were read from.
-        shape: (height, width, channels) of every image; 1 or 3 channels.
+        image_shape: (height, width, channels) of every image; 1 or 3 channels.
 
     Returns:
         (n, height, width, channels) uint8, in the order of `ids`.
@@ -41,24 +45,22 @@ def read(files: KaggleFiles, name: str, ids: np.ndarray, ids_from: str, shape: t
     """
     from tqdm import tqdm
 
-    where = files.where(name)
-    row_of = {int(one): row for row, one in enumerate(ids)}
     folder = files.unpacked(name)
-    images = np.empty((len(ids), *shape), np.uint8)
+    remedy = f"unpack {name} again, or delete the folder" if folder else files.remedy
+    row_of = {number: row for row, number in enumerate(ids.tolist())}
+    pictures = _Pictures(files.where(name), pathlib.PurePath(name).stem, row_of, ids_from, remedy)
+    images = np.empty((len(ids), *image_shape), np.uint8)
     with contextlib.ExitStack() as stack:
-        if folder:
-            pictures = _in_folder(folder, row_of, where, ids_from, files.remedy)
-        else:
-            stream = stack.enter_context(files.open(name))
-            pictures = _in_archive(stream, name, row_of, where, ids_from, files.remedy)
-        # A thread reads and decompresses, which needs no Python, while this one decodes.
-        batches = stack.enter_context(contextlib.closing(read_ahead(_batches(pictures))))
+        found = pictures.in_folder(folder) if folder else pictures.in_archive(stack.enter_context(files.open(name)))
+        # A thread reads and decompresses, for which Python's lock is not held, while this one decodes.
+        batches = stack.enter_context(contextlib.closing(read_ahead(_batches(found))))
         progress = stack.enter_context(tqdm(total=len(ids), desc=name, unit=" images", unit_scale=True))
         for batch in batches:
-            for picture, data in batch:
-                images[row_of[int(pathlib.PurePath(picture).stem)]] = _decode(
-                    data, shape, f"{where}: {picture}", files.remedy
-                )
+            for row, picture, data in batch:
+                try:
+                    images[row] = _decode(data, image_shape)
+                except ValueError as error:
+                    raise UserError(f"{pictures.where}: {picture} {error}; {remedy}") from None
             progress.update(len(batch))
     return images
 
@@ -68,64 +70,77 @@ def _batches(items: Iterator) -> Iterator[list]:
         yield batch
 
 
-def _in_archive(stream, name, row_of, where, ids_from, remedy) -> Iterator[tuple[str, bytes]]:
-    """Yield names and contents; all names are checked before the first content is read."""
-    try:
-        archive = SevenZip(stream)
-        for member in archive.members:
-            check_member_name(member.name, where)
-            if member.size > LARGEST:
-                raise UserError(
-                    f"{where}: {member.name} has {member.size:,} bytes, too many for such an image; {remedy}"
-                )
-        names = [member.name for member in archive.members]
-        _check_names(names, pathlib.PurePath(name).stem, row_of, where, ids_from, remedy)
-        yield from zip(names, archive.contents(), strict=True)
-    except BadSevenZip as error:
-        raise UserError(f"{where} cannot be read: {error}; {remedy}, or unpack it into a folder beside it.") from None
+@dataclass(frozen=True)
+class _Pictures:
+    """The images that must be there, and the words for when they are not."""
+
+    where: str
+    folder: str  # that the archive's members lie in
+    row_of: dict[int, int]
+    ids_from: str
+    remedy: str
+
+    def in_archive(self, stream: BinaryIO) -> Iterator[tuple[int, str, bytes]]:
+        """Yield row, name and content of each; all names are checked before the first content is read."""
+        try:
+            archive = SevenZip(stream)
+            for member in archive.members:
+                check_member_name(member.name, self.where)
+                if member.size > LARGEST:
+                    raise UserError(f"{self.where}: {member.name} is too large ({member.size:,} bytes); {self.remedy}")
+            names = [member.name for member in archive.members]
+            yield from zip(self._rows(names), names, archive.contents(), strict=True)
+        except BadSevenZip as error:
+            raise UserError(
+                f"{self.where} cannot be read: {error}; {self.remedy} (or unpack it into {self.folder}/ by hand)"
+            ) from None
+
+    def in_folder(self, folder: pathlib.Path) -> Iterator[tuple[int, str, bytes]]:
+        """Yield row, name and content of each PNG in a folder on disk."""
+        names = [path.name for path in folder.glob("*.png")]
+        for row, name in zip(self._rows(names), names, strict=True):
+            yield row, name, (folder / name).read_bytes()
+
+    def _rows(self, names: list[str]) -> list[int]:
+        """Compare the images that are there with the ids that must be, and return each image's row."""
+        named = {}
+        for name in names:
+            match = re.fullmatch(rf"(?:{self.folder}/)?([1-9][0-9]{{0,17}})\.png", name)
+            if not match:
+                raise UserError(f"{self.where}: {name!r} does not belong there, only <id>.png does; {self.remedy}")
+            number = int(match[1])
+            if number not in self.row_of:
+                raise UserError(f"{self.where}: {name} has an id that {self.ids_from} has not; {self.remedy}")
+            if number in named:
+                raise UserError(f"{self.where}: {name} is there twice; {self.remedy}")
+            named[number] = self.row_of[number]
+        if len(named) < len(self.row_of):
+            missing = self.row_of.keys() - named.keys()
+            raise UserError(
+                f"{self.where}: {min(missing)}.png is missing ({len(missing):,} images in all) "
+                f"though {self.ids_from} has its id; {self.remedy}"
+            )
+        return list(named.values())
 
 
-def _in_folder(folder, row_of, where, ids_from, remedy) -> Iterator[tuple[str, bytes]]:
-    names = [path.name for path in folder.glob("*.png")]
-    _check_names(names, ".", row_of, where, ids_from, remedy)
-    for name in names:
-        yield name, (folder / name).read_bytes()
+def _decode(data: bytes, image_shape: tuple[int, int, int]) -> np.ndarray:
+    """Return one PNG as (height, width, channels) uint8.
 
-
-def _check_names(names, folder, row_of, where, ids_from, remedy) -> None:
-    """Compare the images that are there with the ids that must be."""
-    seen = {}
-    for name in names:
-        match = re.fullmatch(rf"(?:{folder}/)?([1-9][0-9]{{0,17}})\.png", name)
-        if not match:
-            raise UserError(f"{where}: {name!r} does not belong there, only <id>.png does; {remedy}")
-        number = int(match[1])
-        if number not in row_of:
-            raise UserError(f"{where}: {name} is an image whose id {ids_from} does not have; {remedy}")
-        if number in seen:
-            raise UserError(f"{where}: {seen[number]} and {name} are the same image's; {remedy}")
-        seen[number] = name
-    if len(seen) < len(row_of):
-        missing = min(row_of.keys() - seen.keys())
-        raise UserError(
-            f"{where}: {missing}.png is missing ({len(row_of) - len(seen):,} images in all) "
-            f"though {ids_from} has its id; {remedy}"
-        )
-
-
-def _decode(data: bytes, shape: tuple[int, int, int], where: str, remedy: str) -> np.ndarray:
-    """Return one PNG as (height, width, channels) uint8."""
+    Raises:
+        ValueError: it is no PNG, damaged, or of another size.
+    """
     from PIL import Image
 
     if not data.startswith(PNG) or len(data) < 24:
-        raise UserError(f"{where} is no PNG; {remedy}")
+        raise ValueError("is no PNG")
     # The size is looked at before anything is decoded: a small file may claim billions of pixels.
     width, height = struct.unpack(">II", data[16:24])
-    if (height, width) != shape[:2]:
-        raise UserError(f"{where} is {width}×{height} pixels, expected {shape[1]}×{shape[0]}; {remedy}")
+    if (height, width) != image_shape[:2]:
+        raise ValueError(f"is {width}×{height} pixels, not {image_shape[1]}×{image_shape[0]}")
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            picture = picture.convert("L" if shape[2] == 1 else "RGB")
-            return np.frombuffer(picture.tobytes(), np.uint8).reshape(shape)
+            return np.frombuffer(picture.convert("RGB" if image_shape[2] == 3 else "L").tobytes(), np.uint8).reshape(
+                image_shape
+            )
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        raise UserError(f"{where} is a damaged PNG ({error}); {remedy}") from None
+        raise ValueError(f"is a damaged PNG ({error})") from None

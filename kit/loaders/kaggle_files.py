@@ -119,10 +119,13 @@ class KaggleFiles:
         return path
 
     def _find(self, name: str) -> pathlib.Path | None:
-        loose = [self.folder / name, self.folder / f"{name}.zip"]
-        stem = self.folder / pathlib.PurePath(name).stem
-        unpacked = [stem / stem.name, stem] if name.endswith(".7z") else []
-        for path in (*loose, *unpacked, self.folder / f"{self.competition}.zip"):
+        if name.endswith(".7z"):
+            # What somebody has unpacked by hand goes first: he may have done so because the archive cannot be read.
+            folder = self.folder / pathlib.PurePath(name).stem
+            for unpacked in (folder / folder.name, folder):
+                if unpacked.is_dir() and _has_png(unpacked):
+                    return unpacked
+        for path in (self.folder / name, self.folder / f"{name}.zip", self.folder / f"{self.competition}.zip"):
             if path.exists():
                 return path
         return None
@@ -154,6 +157,11 @@ def check_member_name(name: str, archive: object) -> None:
     """
     if name.startswith("/") or ".." in name.split("/") or re.search(r"[\\:\x00-\x1f]", name):
         raise UserError(f"{archive} has a member that points outside, {name!r}; it is not Kaggle's: delete it.")
+
+
+def _has_png(folder: pathlib.Path) -> bool:
+    with os.scandir(folder) as entries:
+        return any(entry.name.endswith(".png") for entry in entries)
 
 
 def _member(path: pathlib.Path, archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
