@@ -13,7 +13,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run `python -m kit.download`; see `--help`."""
     parser = argparse.ArgumentParser(prog="python -m kit.download", description=__doc__)
     parser.add_argument("competition", help=f"Kaggle's name of it: {', '.join(competitions.names())}")
-    parser.add_argument("--data-dir", default="data", help="where data lie, a folder for each competition (%(default)s)")
+    parser.add_argument("--data-dir", default="data", help="the folder of all data (%(default)s)")
     arguments = parser.parse_args(argv)
     competition = competitions.get(arguments.competition)
 

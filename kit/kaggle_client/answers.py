@@ -25,6 +25,15 @@ def transient(call: Call | None, error: Exception | None) -> bool:
     return True
 
 
+def late(call: Call) -> bool:
+    """Say whether the answer did not come in time, so that what was asked for may yet be done."""
+    import requests
+
+    return (
+        isinstance(call.failure, requests.exceptions.Timeout) or "timed out" in str(call.failure) or call.status == 504
+    )
+
+
 def unreachable(error: Exception | None) -> bool:
     """Say whether no connection came about at all: no network, no such host, no proxy, no trust."""
     from urllib3 import exceptions

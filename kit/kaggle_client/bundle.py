@@ -42,8 +42,9 @@ def download(competition: str, folder: pathlib.Path, patience: Patience = PATIEN
         if bundle.exists() and damage(bundle) is None:
             return bundle
         if not half.exists() or damage(half) is not None:
+            kaggle = Kaggle(patience)
             print(f"downloading {competition} from Kaggle into {folder}", file=sys.stderr)
-            _fetch(Kaggle(patience), competition, half)
+            _fetch(kaggle, competition, half)
         with half.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(half, bundle)

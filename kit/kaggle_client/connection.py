@@ -20,7 +20,12 @@ Answer = TypeVar("Answer")
 
 
 class AnswerLost(Failure):
-    """Whether Kaggle has taken the submission is not known: look before sending anything again."""
+    """Whether Kaggle has taken the submission is not known: look before sending anything again.
+
+    `may_be_late` says that Kaggle may still be at it: the answer did not come in time.
+    """
+
+    may_be_late = False
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,9 @@ class Kaggle:
             call = _failed(self._guard.calls, error)
             sent = self._guard.called("CreateSubmission") if submits else None
             if sent and (sent.failure or not 400 <= (sent.status or 0) < 500):
-                raise AnswerLost(str(self._explanation(call, error, competition))) from None
+                lost = AnswerLost(str(self._explanation(call, error, competition)))
+                lost.may_be_late = answers.late(sent)
+                raise lost from None
             if call and call.failure is None and call.status == 401 and self._next_credential():
                 continue
             pause = self._pause(call, error, attempt)

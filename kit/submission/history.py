@@ -1,0 +1,90 @@
+"""All submissions to a competition, best first: as a table, and validation against the public score as a figure."""
+
+import pathlib
+from dataclasses import dataclass
+
+from kit import atomic, runs
+from kit.submission.ledger import Line
+from kit.submission.sending import find
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One submission, of the ledger or made elsewhere.
+
+    Attributes:
+        time: ISO 8601, UTC.
+        name: the run's, else the file's.
+        message, status: as in the ledger, or on Kaggle; an error with its reason.
+        validation_accuracy, public_score: None where unknown.
+    """
+
+    time: str
+    name: str
+    message: str
+    status: str
+    validation_accuracy: float | None
+    public_score: float | None
+
+
+def best_first(lines: list[Line], listed: list) -> list[Entry]:
+    """Join the ledger's lines with Kaggle's list; best public score first, then those without, newest first."""
+    entries, known = [], set()
+    for line in lines:
+        arrived = find(line, listed)
+        reason = f": {arrived.reason}" if arrived and arrived.reason else ""
+        known.add(line.reference)
+        name = line.run or pathlib.PurePath(line.file).name
+        entries.append(
+            Entry(line.time, name, line.message, line.status + reason, line.validation_accuracy, line.public_score)
+        )
+    for one in listed:
+        if one.reference not in known:
+            time = one.time.isoformat() if one.time else ""
+            status = f"{one.status}, sent from elsewhere"
+            entries.append(Entry(time, one.file_name, one.message, status, None, one.public_score))
+    entries.sort(key=lambda entry: entry.time, reverse=True)
+    return sorted(entries, key=lambda entry: -1.0 if entry.public_score is None else entry.public_score, reverse=True)
+
+
+def table(entries: list[Entry]) -> str:
+    """Return the entries as a table in plain text."""
+    if not entries:
+        return "  no submission yet"
+    width = min(40, max(len(entry.name) for entry in entries))
+    lines = [
+        f"  {'place':>5}  {'public':>7}  {'validation':>10}  {'gap':>8}  {'time (UTC)':16}  {'run':<{width}}  status"
+    ]
+    for place, entry in enumerate(entries, 1):
+        public, validation = entry.public_score, entry.validation_accuracy
+        gap = f"{public - validation:+.5f}" if public is not None and validation is not None else ""
+        cells = (
+            f"{place if public is not None else '':>5}",
+            f"{'' if public is None else f'{public:.5f}':>7}",
+            f"{'' if validation is None else f'{validation:.5f}':>10}",
+            f"{gap:>8}",
+            f"{entry.time[:16].replace('T', ' '):16}",
+            f"{entry.name[:width]:<{width}}",
+            entry.status,
+        )
+        lines.append("  " + "  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def draw(entries: list[Entry], competition: str) -> pathlib.Path | None:
+    """Write `submissions/<competition>-validation-vs-public.png`; None where no submission has both numbers."""
+    both = [entry for entry in entries if entry.public_score is not None and entry.validation_accuracy is not None]
+    if not both:
+        return None
+    from kit.figures.scores import validation_against_public
+
+    figure = validation_against_public(
+        [entry.validation_accuracy for entry in both],
+        [entry.public_score for entry in both],
+        [entry.name for entry in both],
+        f"{competition}: validation against public score",
+    )
+    path = runs.SUBMISSIONS / f"{competition}-validation-vs-public.png"
+    with atomic.replacing(path) as fresh:
+        figure.savefig(fresh, dpi=150)
+    return path
