@@ -1,4 +1,4 @@
-"""Arrays that were slow to make, kept as `.npy` files that open at once and stay on disk until they are used."""
+"""Arrays that were slow to make, kept as `.npy` files, which are read as fast as the disk gives them."""
 
 import contextlib
 import json
@@ -25,7 +25,9 @@ def places(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def read(place: pathlib.Path, key: str) -> dict[str, np.ndarray] | None:
-    """Return the arrays that were written under `key`, memory-mapped and read-only.
+    """Return the arrays that were written under `key`.
+
+    They are read, not mapped: a mapped file that is cut short while a network trains ends the process.
 
     Returns:
         None when there are none, or when a file is missing or differs from what was written.
@@ -33,12 +35,11 @@ def read(place: pathlib.Path, key: str) -> dict[str, np.ndarray] | None:
     folder = _folder(place, key)
     try:
         contents = json.loads((folder / CONTENTS).read_text(encoding="utf-8"))
-        if any(_checksum(folder / f"{name}.npy") != checksum for name, checksum in contents.items()):
+        paths = {name: folder / f"{name}.npy" for name in contents}
+        if not contents or any(_checksum(path) != contents[name] for name, path in paths.items()):
             return None
-        return {
-            name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)) for name in contents
-        }
-    except (OSError, ValueError, AttributeError):
+        return {name: np.load(path, allow_pickle=False) for name, path in paths.items()}
+    except (OSError, ValueError, TypeError):
         return None
 
 

@@ -19,6 +19,7 @@ from kit.errors import UserError
 
 KAGGLE_INPUT = pathlib.Path("/kaggle/input")
 EDGE = 1 << 16
+LARGEST = 1 << 32  # bytes; no file of these competitions has a fifth of it, a zip bomb has more
 
 
 @dataclass(frozen=True)
@@ -176,4 +177,8 @@ def _member(path: pathlib.Path, archive: zipfile.ZipFile, name: str) -> zipfile.
         raise UserError(f"{path} has {name} {len(fitting)} times; it is not Kaggle's: delete it.")
     if fitting[0].flag_bits & 1:
         raise UserError(f"{path}: {name} is encrypted; it is not Kaggle's: delete it.")
+    if fitting[0].file_size > LARGEST:
+        raise UserError(
+            f"{path}: {name} would unpack to {fitting[0].file_size:,} bytes; it is not Kaggle's: delete it."
+        )
     return fitting[0]

@@ -1,6 +1,7 @@
 """A competition's own files, brought into a `Dataset`, and kept in a cache until they change."""
 
 import hashlib
+import pathlib
 import sys
 from math import prod
 
@@ -27,7 +28,7 @@ def load(competition: Competition, files: KaggleFiles) -> Dataset:
     arrays = next((found for place in places if (found := cache.read(place, key))), None)
     if arrays is None:
         arrays = _read(competition, files)
-        arrays = _keep(places, key, arrays) or arrays
+        _keep(places, key, arrays)
     return Dataset(competition=competition.name, source="kaggle", origin=str(files.folder), **arrays)
 
 
@@ -43,17 +44,16 @@ def sample_submission(competition: Competition, files: KaggleFiles) -> np.ndarra
         return id_tables.read(stream, files.where(name), columns, files.remedy)[0]
 
 
-def _keep(places, key, arrays) -> dict[str, np.ndarray] | None:
-    """Write the cache where that is possible, and return the arrays from there, so that memory is free again."""
-    reason = None
+def _keep(places: list[pathlib.Path], key: str, arrays: dict[str, np.ndarray]) -> None:
+    """Write the cache into the first place that takes it; without a cache the data are no worse, only slower."""
+    reasons = []
     for place in places:
         try:
             cache.write(place, key, arrays)
-            return cache.read(place, key)
+            return
         except OSError as error:
-            reason = error
-    print(f"no cache could be written ({reason}); the next start reads the files again.", file=sys.stderr)
-    return None
+            reasons.append(str(error))
+    print(f"no cache could be written ({'; '.join(reasons)}); the next start reads the files again.", file=sys.stderr)
 
 
 def _read(competition: Competition, files: KaggleFiles) -> dict[str, np.ndarray]:

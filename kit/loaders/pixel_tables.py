@@ -54,27 +54,27 @@ def read(stream: BinaryIO, where: str, columns: Sequence[str], remedy: str) -> n
 
 def _header_and_blocks(stream: BinaryIO, where: str, remedy: str) -> tuple[list[str], Iterator[bytes]]:
     """Return the column names and the rest of the file in blocks of whole lines that end in a newline."""
-    line = stream.readline(LONGEST_LINE)
-    if not line.strip():
-        raise UserError(f"{where}, line 1: the file is empty or begins with an empty line; {remedy}")
     try:
-        text = line.decode("utf-8-sig")
-    except UnicodeDecodeError:
+        text = stream.readline(LONGEST_LINE).decode("utf-8-sig")
+        header = [name.strip() for name in next(csv.reader(io.StringIO(text)), [])]
+    except (UnicodeDecodeError, csv.Error):
         raise UserError(f"{where}, line 1: this is no CSV in UTF-8; {remedy}") from None
-    header = [name.strip() for name in next(csv.reader(io.StringIO(text)))]
+    if not any(header):
+        raise UserError(f"{where}, line 1: the file is empty or begins with an empty line; {remedy}")
 
     def blocks() -> Iterator[bytes]:
-        rest = b""
+        rest, line = b"", 2
         while data := stream.read(BLOCK):
             data = rest + data
             end = data.rfind(b"\n") + 1
             if not end and len(data) > LONGEST_LINE:
-                raise UserError(f"{where}: a line is longer than {LONGEST_LINE} bytes; {remedy}")
+                raise UserError(f"{where}, line {line}: the line is longer than {LONGEST_LINE:,} bytes; {remedy}")
             lines = data[:end].replace(b"\r\n", b"\n")
             whole = lines.rstrip(b"\n")
             # Empty lines wait for what follows: at the end of the file they are harmless, elsewhere an error.
             rest = lines[len(whole) + 1 :] + data[end:] if whole else lines + data[end:]
             if whole:
+                line += whole.count(b"\n") + 1
                 yield whole + b"\n"
         rest = rest.replace(b"\r\n", b"\n").rstrip(b"\r\n")
         if rest:

@@ -313,7 +313,7 @@ class _Fields:
         following = {writer: reader for reader, writer in source.items()}
         while order and order[-1] in following and len(order) < len(coders):
             order.append(following[order[-1]])
-        if sorted(order) != list(range(len(coders))):
+        if not coders or sorted(order) != list(range(len(coders))):
             raise BadSevenZip("its directory is damaged")
         return _Folder([coders[number] for number in order], last=order[-1])
 
