@@ -130,7 +130,8 @@ def _of_the_network(call: Call | None, error: Exception | None) -> str:
         return f"no connection to {host}; check the network."
     if isinstance(error, requests.exceptions.RequestException) and not isinstance(error, ValueError):
         return f"the connection to {host} breaks again and again; check the network and try again."
-    return f"{host} answers, but not as Kaggle does; is there a log-in page of this network in the way?"
+    kind = f" ({type(error).__name__})" if error else ""
+    return f"{host} answers, but not as Kaggle does{kind}; is there a log-in page of this network in the way?"
 
 
 def kaggles_words(text: str) -> str:
