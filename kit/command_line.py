@@ -3,6 +3,7 @@
 import difflib
 import functools
 import importlib
+import logging
 import os
 import sys
 import tempfile
@@ -53,6 +54,7 @@ def start_keras() -> None:
     import fails, what was said is shown after all.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of every second input shape
     sys.stderr.flush()
     own = os.dup(2)
     with tempfile.TemporaryFile() as aside:

@@ -123,6 +123,7 @@ def affine(
         shear: degrees by which upright lines lean.
         mirror: whether it is mirrored left to right.
     """
+    shift_x, shift_y, zoom = np.asarray(shift_x), np.asarray(shift_y), np.asarray(zoom)
     angle, lean = np.deg2rad(degrees), np.tan(np.deg2rad(shear))
     sign = np.where(mirror, -1.0, 1.0)
     cos, sin = np.cos(angle) / zoom, np.sin(angle) / zoom

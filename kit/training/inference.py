@@ -53,26 +53,17 @@ def predict(network: keras.Model, images: np.ndarray, seen_as: list[View] | None
     Returns:
         Probabilities, float32 (n, classes).
     """
-    if seen_as is None or seen_as == [PLAIN]:
-        return _softmax(_in_chunks(network, images, lambda chunk: chunk))
-    bent = _with_view(network, images.shape[1:])
-    total = np.zeros((len(images), network.output_shape[-1]), np.float64)
-    for view in seen_as:
-        numbers = affine(
-            *([getattr(view, name)] for name in ("shift_x", "shift_y", "degrees")), [1.0], [0], [view.mirror]
-        )
-        logits = _in_chunks(
-            bent,
-            images,
-            lambda chunk, numbers=numbers: {"images": chunk, "affine": np.repeat(numbers, len(chunk), axis=0)},
-        )
-        total += _softmax(logits)
-    return (total / len(seen_as)).astype(np.float32)
+    return predict_groups(network, images, [seen_as or [PLAIN]])[0]
 
 
 def predict_groups(network: keras.Model, images: np.ndarray, groups: list[list[View]]) -> np.ndarray:
     """`predict` for each group of views apart: float32 (groups, n, classes)."""
-    return np.stack([predict(network, images, group) for group in groups])
+    bent = None if groups == [[PLAIN]] else _with_view(network, images.shape[1:])
+    chances = np.zeros((len(groups), len(images), network.output_shape[-1]), np.float32)
+    for group, seen_as in enumerate(groups):
+        for view in seen_as:
+            chances[group] += _softmax(_logits(network if view == PLAIN else bent, images, view)) / len(seen_as)
+    return chances
 
 
 def _with_view(network, image_shape):
@@ -83,12 +74,17 @@ def _with_view(network, image_shape):
     return keras.Model(inputs, network(Augment(name="view")(inputs)))
 
 
-def _in_chunks(model, images, inputs_of):
+def _logits(model, images, view):
     if not len(images):
         return np.zeros((0, model.output_shape[-1]), np.float32)
-    starts = range(0, len(images), CHUNK)
-    parts = (inputs_of(np.asarray(images[start : start + CHUNK])) for start in starts)
-    return np.concatenate([model.predict(part, batch_size=BATCH_SIZE, verbose=0) for part in parts])
+    parts = []
+    for start in range(0, len(images), CHUNK):
+        inputs = np.asarray(images[start : start + CHUNK])
+        if view != PLAIN:
+            numbers = affine([view.shift_x], [view.shift_y], [view.degrees], [1.0], [0.0], [view.mirror])
+            inputs = {"images": inputs, "affine": np.repeat(numbers, len(inputs), axis=0)}
+        parts.append(model.predict(inputs, batch_size=BATCH_SIZE, verbose=0))
+    return np.concatenate(parts)
 
 
 def _softmax(logits):

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from kit import atomic, competitions, runs, zoo
+from kit.ensemble import Weighted, accuracy, log_loss, nested_probabilities
 from kit.errors import UserError
 from kit.loaders import Dataset
 from kit.recipe import Recipe
@@ -40,14 +41,49 @@ def train(dataset: Dataset, recipe: Recipe, run: runs.Run) -> dict:
     folds = splits.splits(dataset.train_labels, recipe)
     with devices.prepare(recipe.devices):
         parts = [_fold(dataset, recipe, run, fold, rows, len(folds)) for fold, rows in enumerate(folds)]
-    oof, test, weights = _combined(dataset, recipe, folds, parts)
+    oof, test, weights = combine(dataset, folds, parts)
     history = [row for part in parts for row in part["history"]]
     _write_history(run, history)
     run.write_array("oof", oof)
     run.write_array("test", test)
-    metrics = _metrics(dataset, recipe, run, oof, test, history, parts) | weights
+    metrics = _metrics(dataset, recipe, oof, test, history, parts) | weights
     run.write_metrics(metrics)
     shutil.rmtree(_working(run), ignore_errors=True)
+    return metrics
+
+
+def predict_again(dataset: Dataset, recipe: Recipe, run: runs.Run, target: runs.Run) -> dict:
+    """Let a finished run's networks look at all images again, in the views that `recipe` asks for.
+
+    Args:
+        dataset: what the run was trained on.
+        recipe: the run's own, but for `tta`.
+        run: whose networks predict.
+        target: where the probabilities and metrics go; `run` itself, or a new run.
+
+    Returns:
+        The target's metrics.
+
+    Raises:
+        UserError: the data are not those that the run was trained on, or a network cannot be read.
+    """
+    before = run.metrics()
+    if before["data_fingerprint"] != runs.fingerprint(dataset.train_images, dataset.train_labels):
+        raise UserError(f"{run.folder} was trained on other images than {dataset.origin}; give its --data-dir.")
+    folds, groups = splits.splits(dataset.train_labels, recipe), groups_of_views(recipe, dataset.competition)
+    parts = []
+    for (_, held_out), path in zip(folds, run.network_paths(), strict=True):
+        network = transfer.load(path)
+        looks = (dataset.train_images[held_out], dataset.test_images)
+        oof, test = (inference.predict_groups(network, images, groups) for images in looks)
+        parts.append({"oof": oof, "test": test})
+    oof, test, weights = combine(dataset, folds, parts)
+    if target != run:
+        target.write_config({**run.config(), "recipe": recipe.as_dict()})
+    target.write_array("oof", oof)
+    target.write_array("test", test)
+    metrics = before | _reached(oof, dataset, recipe) | weights
+    target.write_metrics(metrics)
     return metrics
 
 
@@ -88,7 +124,7 @@ def _trained(dataset, recipe, run, fold, rows, held_out):
     places = Places(_working(run) / f"state-{fold}.npz", run.folder / f"best-{fold}.keras")
     history = fit(network, split, recipe, places, started)
     if recipe.keep == "best" and places.best.exists():
-        network.set_weights(keras.saving.load_model(places.best, compile=False).get_weights())
+        network.set_weights(transfer.load(places.best).get_weights())
     with atomic.replacing(run.network_path(fold)) as fresh:
         network.save(fresh)
     groups = groups_of_views(recipe, dataset.competition)
@@ -136,36 +172,37 @@ def with_precision(dataset: Dataset, recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, precision=settled)
 
 
-def _combined(dataset, recipe, folds, parts):
-    """Put the folds together: oof (n, classes), test (m, classes), and the views' weights if there are several."""
-    groups, classes = parts[0]["test"].shape[0], parts[0]["test"].shape[2]
+def combine(dataset: Dataset, folds: list, parts: list[dict]) -> tuple[np.ndarray, np.ndarray, dict]:
+    """Put the folds' predictions together, and weigh the views in which they were made.
+
+    Args:
+        dataset: what they are predictions of.
+        folds: (training rows, validation rows) of each.
+        parts: of each fold, by name: oof (groups of views, validation rows, classes) and test (groups, m, classes).
+
+    Returns:
+        oof, float32 (n, classes), NaN in rows that no fold has predicted, each row weighed without its own label;
+        test, float32 (m, classes), the folds' mean; and the views' weights as a metric, if there are several groups.
+
+    Raises:
+        UserError: there are several groups and no validation images to weigh them by.
+    """
+    groups, _, classes = parts[0]["test"].shape
     oof = np.full((groups, len(dataset.train_labels), classes), np.nan, np.float32)
     for (_, held_out), part in zip(folds, parts, strict=True):
         oof[:, held_out] = part["oof"]
     test = np.mean([part["test"] for part in parts], axis=0, dtype=np.float64)
     if groups == 1:
         return oof[0], test[0].astype(np.float32), {}
-    if not len(folds[0][1]):
-        raise UserError("tta: its weights need validation images; set validation_share or folds.")
-    weights = view_weights(oof, dataset.train_labels)
-    named = {"tta_weights": [round(float(weight), 4) for weight in weights]}
-    return np.tensordot(weights, oof, 1).astype(np.float32), np.tensordot(weights, test, 1).astype(np.float32), named
-
-
-def view_weights(oof: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The weights of groups of views, on the simplex, that have the lowest log-loss on out-of-fold data.
-
-    Args:
-        oof: float32 (groups, n, classes), NaN in rows that no fold has predicted.
-        labels: (n,) integers.
-
-    Returns:
-        float64 (groups,).
-    """
-    from kit.ensemble import Weighted
-
     known = ~np.isnan(oof).any(axis=(0, 2))
-    return Weighted().fit(oof[:, known], labels[known]).weights_
+    if not known.any():
+        raise UserError("tta: its weights need validation images; set validation_share or folds.")
+    weighted, labels = Weighted(), dataset.train_labels[known].astype(int)
+    nested = np.full_like(oof[0], np.nan)
+    nested[known] = nested_probabilities(weighted, oof[:, known], labels)
+    weights = weighted.fit(oof[:, known], labels).weights_
+    named = {"tta_weights": [round(float(weight), 4) for weight in weights]}
+    return nested, weighted.predict_proba(test.astype(np.float32)), named
 
 
 def _working(run):
@@ -179,24 +216,19 @@ def _write_history(run, history):
     atomic.write_text(run.folder / "history.csv", "\n".join(lines) + "\n")
 
 
-def _metrics(dataset, recipe, run, oof, test, history, parts):
-    known = ~np.isnan(oof).any(axis=1)
-    labels = dataset.train_labels[known]
-    by_fold = [_accuracy(oof, dataset.train_labels, rows) for _, rows in splits.splits(dataset.train_labels, recipe)]
+def _metrics(dataset, recipe, oof, test, history, parts):
     last = {row["fold"]: row["seconds"] for row in history}
-    seen = sorted({*dataset.seen, *transfer.seen(recipe)})
     metrics = {
         "competition": dataset.competition,
         "model": recipe.model,
         "source": dataset.source,
-        "seen": seen,
+        "seen": sorted({*dataset.seen, *transfer.seen(recipe)}),
         "seed": recipe.seed,
         "split_seed": recipe.split_seed,
         "folds": recipe.folds,
         "validation_share": recipe.validation_share,
         "data_fingerprint": runs.fingerprint(dataset.train_images, dataset.train_labels),
-        "validation_accuracy": float((oof[known].argmax(1) == labels).mean()) if known.any() else None,
-        "validation_log_loss": _log_loss(oof[known], labels) if known.any() else None,
+        **_reached(oof, dataset, recipe),
         "fit_seconds": round(sum(last.values()), 3),
         "images_per_second": _images_per_second(dataset, recipe, history),
         "parameters": parts[0]["parameters"],
@@ -204,20 +236,23 @@ def _metrics(dataset, recipe, run, oof, test, history, parts):
         "precision": recipe.precision,
         "hardware": devices.hardware(),
     }
-    if recipe.folds:
-        metrics["fold_accuracies"] = by_fold
     if dataset.test_labels is not None:
-        metrics["test_accuracy"] = float((test.argmax(1) == dataset.test_labels).mean())
+        metrics["test_accuracy"] = accuracy(test, dataset.test_labels)
     return metrics
 
 
-def _accuracy(oof, labels, rows):
-    return float((oof[rows].argmax(1) == labels[rows]).mean()) if len(rows) else None
-
-
-def _log_loss(chances, labels):
-    right = chances[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(right, 1e-7)).mean())
+def _reached(oof, dataset, recipe):
+    """Accuracy and log-loss over the rows that were predicted out of fold; None where there are none."""
+    known, labels = ~np.isnan(oof).any(axis=1), dataset.train_labels.astype(int)
+    if not known.any():
+        return {"validation_accuracy": None, "validation_log_loss": None}
+    reached = {
+        "validation_accuracy": accuracy(oof[known], labels[known]),
+        "validation_log_loss": log_loss(oof[known], labels[known]),
+    }
+    if recipe.folds:
+        reached["fold_accuracies"] = [accuracy(oof[rows], labels[rows]) for _, rows in splits.splits(labels, recipe)]
+    return reached
 
 
 def _images_per_second(dataset, recipe, history):

@@ -50,6 +50,19 @@ def seen(recipe: Recipe) -> tuple[str, ...]:
     return tuple(run.metrics().get("seen", ())) if run else ()
 
 
+def load(path: pathlib.Path) -> keras.Model:
+    """Load a saved network, in Keras's safe mode: a file from elsewhere cannot bring code along.
+
+    Raises:
+        UserError: there is no such file, or Keras cannot read it.
+    """
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, OSError, TypeError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} is not a network that Keras can read ({reason}).") from None
+
+
 def take(network: keras.Model, source: pathlib.Path, with_head: bool) -> list[str]:
     """Copy into `network` the weights of the layers that a saved network has by the same name and shapes.
 
@@ -64,10 +77,7 @@ def take(network: keras.Model, source: pathlib.Path, with_head: bool) -> list[st
     Raises:
         UserError: the file cannot be read, or nothing in it fits.
     """
-    try:
-        saved = keras.saving.load_model(source, compile=False, safe_mode=True)
-    except (ValueError, OSError, TypeError, KeyError) as error:
-        raise UserError(f"{source} is not a network that Keras can read ({str(error).splitlines()[0]}).") from None
+    saved = load(source)
     there, taken = {layer.name: layer for layer in saved.layers if layer.weights}, []
     for layer in network.layers:
         other = there.get(layer.name)
