@@ -17,6 +17,7 @@ from kit.errors import Failure, UserError
 from kit.kaggle_client import Patience, bundle, connection, official
 
 NAME = "digit-recognizer"
+kills = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 CHILD = f"""
 import pathlib, sys
 from kit.kaggle_client import Patience, download
@@ -260,6 +261,7 @@ def start(folder: pathlib.Path, script: str = CHILD) -> subprocess.Popen:
     )
 
 
+@kills
 @pytest.mark.parametrize("size", [0, 70_000, 300_000, 500_000])
 def test_killed_while_downloading(stand_in, folder, size):
     holder = []
@@ -272,6 +274,7 @@ def test_killed_while_downloading(stand_in, folder, size):
     assert is_whole(folder, stand_in)
 
 
+@kills
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_while_moving_it_into_place(stand_in, folder, when):
     order = "die()" if when == "before" else "move(*paths); die()"

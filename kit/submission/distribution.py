@@ -58,7 +58,7 @@ def doubts(labels: np.ndarray, training: np.ndarray | None, competition: Competi
         return []
     wanted = len(labels) * training
     chance = DEVIATIONS * np.sqrt(wanted * (1 - training) + 1)
-    far = (np.abs(counts - wanted) > chance) & ((counts > FACTOR * wanted) | (FACTOR * counts < wanted))
+    far = (np.abs(counts - wanted) > chance) & ((counts >= FACTOR * wanted) | (FACTOR * counts <= wanted))
     return [
         f"{counts[one] / len(labels):.2%} of the predictions are {competition.class_names[one]}, "
         f"and {training[one]:.2%} of the training labels"

@@ -159,7 +159,7 @@ class Ledger:
 
 
 def _cell(line: Line, name: str) -> str:
-    value = getattr(line, name) if name in COLUMNS else line.more[name]
+    value = getattr(line, name) if name in COLUMNS else line.more.get(name, "")
     if value is None:
         return ""
     return f"{value:.5f}" if name == "public_score" else str(value)

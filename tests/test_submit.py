@@ -1,0 +1,544 @@
+import os
+import re
+import signal
+import threading
+import time
+
+import kaggle_stand_in as kaggle
+import numpy as np
+import pytest
+from submit_scene import DIGITS, QUICK, Scene
+
+from kit import submission, submit
+from kit.submission import sending
+
+NAME = "digit-recognizer"
+kills = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+
+
+@pytest.fixture
+def scene(tmp_path, monkeypatch):
+    with kaggle.KaggleStandIn() as server:
+        kaggle.lead(monkeypatch, server, tmp_path / "home")
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("sys.stdin", None)
+        yield Scene(tmp_path, server)
+    assert not server.escapes
+
+
+def told_of(scene: Scene, capsys, *argv: str) -> tuple[int, str, str]:
+    """Run the command; return exit status, stdout and the last line of stderr."""
+    status = scene.submit(*argv)
+    told = capsys.readouterr()
+    assert kaggle.TOKEN not in told.out + told.err
+    assert "Traceback" not in told.err
+    return status, told.out, (told.err.splitlines() or [""])[-1]
+
+
+def test_from_the_newest_csv_to_the_score(scene, capsys):
+    scene.run("older")
+    path = scene.run("r", scene.labels[::-1].copy())
+    os.utime("submissions/digit-recognizer/older.csv", (1, 1))
+    status, out, _ = told_of(scene, capsys)
+    assert status == 0
+    assert "submissions/digit-recognizer/r.csv, 28 rows, SHA-256 " in out
+    assert "validation accuracy 0.99410" in out
+    assert "message:     resnet_small, validation accuracy 0.99410, data: kaggle" in out
+    assert "submissions left today: 5" in out
+    assert "public score: 0.99400, your first score here" in out
+    assert "validation:   0.99410, the public score is 0.00010 lower" in out
+    (line,) = scene.ledger
+    (listed,) = scene.kaggle.submissions
+    assert scene.kaggle.contents[listed["ref"]] == path.read_bytes()
+    assert (line.competition, line.file, line.run) == (NAME, "submissions/digit-recognizer/r.csv", "r")
+    assert (line.reference, line.status, line.public_score) == (listed["ref"], "complete", 0.994)
+    assert (line.message, line.validation_accuracy) == (listed["description"], 0.9941)
+    assert listed["fileName"] == line.sent_name
+
+
+def test_the_message_and_the_csv_as_given(scene, capsys):
+    scene.run("r", folds=5)
+    status, out, _ = told_of(scene, capsys, "submissions/digit-recognizer/r.csv", "--message", " two\n words ")
+    assert status == 0
+    assert scene.kaggle.submissions[0]["description"] == "two words"
+    assert "out-of-fold accuracy of 5 folds 0.99410" in out
+
+
+def test_a_csv_of_no_run_is_sent_and_said(scene, capsys, tmp_path):
+    path = tmp_path / "elsewhere.csv"
+    submission.write(path, DIGITS, np.arange(1, 29), scene.labels)
+    status, out, _ = told_of(scene, capsys, str(path))
+    assert status == 0
+    assert "run:         none; where these predictions come from is not known" in out
+    assert (scene.ledger[0].run, scene.ledger[0].validation_accuracy) == ("", None)
+    assert scene.kaggle.submissions[0]["description"] == "elsewhere"
+
+
+def test_a_dry_run_stops_before_the_network(scene, capsys, monkeypatch):
+    monkeypatch.delenv("KAGGLE_API_TOKEN")
+    scene.run("r", np.zeros(28, np.uint8))
+    status, out, _ = told_of(scene, capsys, "--dry-run")
+    assert status == 0
+    assert "look: all 28 predictions are 0." in out
+    assert "dry run: nothing was sent." in out
+    assert not scene.kaggle.requests
+    assert not (scene.folder / "submissions" / "ledger.csv").exists()
+
+
+def test_the_place_among_earlier_scores(scene, capsys):
+    for score in ("0.99500", "0.98000", "0.99400"):
+        scene.kaggle.add(NAME, "earlier.csv", "", score.encode())
+    scene.kaggle.score = lambda content: content.decode() if content.startswith(b"0.") else "0.99000"
+    scene.run()
+    _, out, _ = told_of(scene, capsys)
+    assert "public score: 0.99000, place 3 of your 4 scores here, the best is 0.99500" in out
+
+
+# What a new user runs into: what is wrong, the exit status, and the one line that says what to do.
+def no_credentials(scene, monkeypatch):
+    monkeypatch.delenv("KAGGLE_API_TOKEN")
+    return "no Kaggle credentials: make a token at https://www.kaggle.com/settings/api and save it as"
+
+
+def wrong_credentials(scene, monkeypatch):
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "wrong")
+    return "Kaggle rejects the credentials in KAGGLE_API_TOKEN"
+
+
+def rules_not_accepted(scene, monkeypatch):
+    scene.kaggle.joined.clear()
+    return "accept its rules at https://www.kaggle.com/competitions/digit-recognizer/rules"
+
+
+def limit_used_up(scene, monkeypatch):
+    scene.kaggle.left = 0
+    return "today's 5 submissions to digit-recognizer are used up; Kaggle's next day begins at 00:00 UTC, in "
+
+
+def limit_used_up_by_the_list(scene, monkeypatch):
+    scene.kaggle.left = None
+    for _ in range(5):
+        scene.kaggle.add(NAME, "x.csv", "", b"")
+    return "today's 5 submissions to digit-recognizer are used up"
+
+
+def no_kaggle_files(scene, monkeypatch):
+    (scene.folder / "data" / NAME / f"{NAME}.zip").unlink()
+    return "has none of Kaggle's files to check against; get them with `python -m kit.download digit-recognizer`"
+
+
+def a_malformed_csv(scene, monkeypatch):
+    path = scene.folder / "submissions" / NAME / "r.csv"
+    path.write_text(path.read_text().replace("\n3,2\n", "\n3,x\n"))
+    return "r.csv, row 4, column Label: 'x' is no class"
+
+
+def a_run_of_the_sample(scene, monkeypatch):
+    scene.run("r", source="sample")
+    return "run r is of the built-in sample"
+
+
+def a_run_that_saw_the_test_images(scene, monkeypatch):
+    scene.run("r", seen=["mnist"])
+    return "run r has seen mnist, which holds the test images of digit-recognizer"
+
+
+def one_class(scene, monkeypatch):
+    scene.run("r", np.zeros(28, np.uint8))
+    return "all 28 predictions are 0; nothing was sent; to send it all the same, add --yes."
+
+
+NEW_USERS = [
+    no_credentials,
+    wrong_credentials,
+    rules_not_accepted,
+    limit_used_up,
+    limit_used_up_by_the_list,
+    no_kaggle_files,
+    a_malformed_csv,
+    a_run_of_the_sample,
+    a_run_that_saw_the_test_images,
+    one_class,
+]
+
+
+@pytest.mark.parametrize("wrong", NEW_USERS, ids=lambda wrong: wrong.__name__)
+def test_what_a_new_user_runs_into_is_one_line_with_the_next_step(scene, capsys, monkeypatch, wrong):
+    scene.run("r")
+    words = wrong(scene, monkeypatch)
+    sent = len(scene.kaggle.submissions)
+    status, _, last = told_of(scene, capsys)
+    assert status == 2
+    assert last.startswith("error: ")
+    assert words in last
+    assert len(scene.kaggle.submissions) == sent
+    assert not scene.ledger
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["nowhere.csv"], "nowhere.csv is missing"),
+        (["--competition", "digits"], "unknown competition 'digits'"),
+        (["submissions/digit-recognizer/r.csv", "--competition", "cifar-10"], "is of digit-recognizer, and"),
+        (["--competition", "cifar-10"], "has no submission; train first"),
+        (["x.csv", "--status"], "leave the CSV out"),
+    ],
+)
+def test_wrong_flags(scene, capsys, argv, words):
+    scene.run("r")
+    if "--status" in argv:
+        assert submit.main(argv) == 2
+        assert words in capsys.readouterr().err
+        return
+    status, _, last = told_of(scene, capsys, *argv)
+    assert (status, words in last) == (2, True)
+
+
+class Person:
+    """Somebody at a terminal who answers one question."""
+
+    def __init__(self, answer: str):
+        self.answer = answer
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self) -> str:
+        return self.answer
+
+
+@pytest.mark.parametrize(("answer", "sent"), [("y\n", 1), ("yes\n", 1), ("\n", 0), ("n\n", 0), ("", 0)])
+def test_a_person_is_asked(scene, capsys, monkeypatch, answer, sent):
+    scene.run("r", np.zeros(28, np.uint8))
+    monkeypatch.setattr("sys.stdin", Person(answer))
+    status, out, _ = told_of(scene, capsys)
+    assert "send it all the same? [y/N]" in out
+    assert len(scene.kaggle.submissions) == len(scene.ledger) == sent
+    assert status == (0 if sent else 1)
+
+
+def test_the_same_file_is_asked_about(scene, capsys):
+    scene.run("r")
+    assert scene.submit() == 0
+    status, _, last = told_of(scene, capsys)
+    assert status == 2
+    assert re.search(
+        r"the same predictions were sent on \d{4}-\d\d-\d\d \d\d:\d\d UTC, score 0.99400; nothing was", last
+    )
+    assert scene.submit("--yes") == 0
+    assert len(scene.kaggle.submissions) == len(scene.ledger) == 2
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["by name and size", "by content in the name"])
+def test_a_file_sent_from_elsewhere_is_asked_about(scene, capsys, plain):
+    path = scene.run("r")
+    tag = submission.check(path, DIGITS, np.arange(1, 29)).sha256[:8]
+    name = "r.csv" if plain else f"another.{tag}.20200101T000000000.csv"
+    scene.kaggle.add(NAME, name, "", path.read_bytes())
+    status, _, last = told_of(scene, capsys)
+    assert status == 2
+    assert f"Kaggle has {name} already, sent on" in last
+
+
+def test_an_error_of_kaggle_s_comes_with_its_reason(scene, capsys):
+    scene.kaggle.score = lambda content: "Evaluation exception"
+    scene.run("r")
+    status, _, last = told_of(scene, capsys)
+    assert status == 1
+    assert "Kaggle could not score submissions/digit-recognizer/r.csv: Evaluation exception; see https://" in last
+    assert scene.ledger[0].status == "error"
+
+
+# Faults while sending. What fails, how, and whether the submission arrives in spite of it.
+FAULTS = {
+    "list answers 503": ("ListSubmissions", [kaggle.answers(503)] * 2, True),
+    "list is dropped": ("ListSubmissions", [kaggle.drops], True),
+    "list is a web page": ("ListSubmissions", [kaggle.web_page()], True),
+    "list answers 429": ("ListSubmissions", [kaggle.answers(429, **{"Retry-After": "0"})], True),
+    "limits fail": ("GetSubmissionLimits", [kaggle.answers(500)] * 5, True),
+    "start is dropped": ("StartSubmissionUpload", [kaggle.drops], True),
+    "start answers 403": ("StartSubmissionUpload", [kaggle.answers(403)], False),
+    "start answers 500 for good": ("StartSubmissionUpload", [kaggle.answers(500)] * 9, False),
+    "upload is dropped": ("PUT", [kaggle.drops, kaggle.acts_and_drops], True),
+    "upload answers 503": ("PUT", [kaggle.answers(503)], True),
+    "upload answers 503 for good": ("PUT", [kaggle.answers(503)] * 9, False),
+    "submission is dropped": ("CreateSubmission", [kaggle.drops], True),
+    "submission's answer is lost": ("CreateSubmission", [kaggle.acts_and_drops], True),
+    "submission answers 500": ("CreateSubmission", [kaggle.answers(500)] * 2, True),
+    "submission is taken and answers 502": ("CreateSubmission", [kaggle.acts_and_answers(502)], True),
+    "submission is taken and answers 504": ("CreateSubmission", [kaggle.acts_and_answers(504)], True),
+    "submission's answer is half": (
+        "CreateSubmission",
+        [kaggle.changes(lambda one: kaggle.Answer(body=one.body[:-9]))],
+        True,
+    ),
+    "submission without reference": (
+        "CreateSubmission",
+        [kaggle.changes(lambda one: kaggle.Answer(body=b'{"message": "?"}'))],
+        True,
+    ),
+    "submission is refused": ("CreateSubmission", [kaggle.answers(400, "Daily limit")], False),
+    "score's list fails": (
+        "ListSubmissions",
+        [lambda handler, act: handler.reply(act()), *[kaggle.answers(500)] * 6],
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "faults", "arrives"), FAULTS.values(), ids=FAULTS)
+def test_faults_send_nothing_twice_and_lose_nothing(scene, capsys, call, faults, arrives):
+    scene.run("r")
+    scene.kaggle.fault(call, *faults)
+    status, _, last = told_of(scene, capsys)
+    (line,) = scene.ledger
+    if arrives:
+        assert status == 0
+        (listed,) = scene.kaggle.submissions
+        assert (line.status, line.reference, line.public_score) == ("complete", listed["ref"], 0.994)
+    else:
+        assert status in (1, 2)
+        assert last.startswith(("failed: ", "error: "))
+        assert not scene.kaggle.submissions
+        assert (line.status, line.reference) == ("not sent", None)
+        scene.kaggle.faults.clear()
+        assert scene.submit() == 0
+        assert len(scene.kaggle.submissions) == 1
+
+
+def test_an_answer_that_may_be_late_is_not_repeated_and_found_later(scene, capsys):
+    scene.run("r")
+    scene.kaggle.fault("CreateSubmission", kaggle.answers(504))
+    status, _, last = told_of(scene, capsys)
+    assert status == 1
+    assert "Whether Kaggle has the submission is not known; `python -m kit.submit --status` finds out" in last
+    assert len(scene.kaggle.named("CreateSubmission")) == 1
+    assert scene.ledger[0].status == "sending"
+    scene.kaggle.add(NAME, scene.ledger[0].sent_name, "", b"")  # it was late
+    assert scene.submit("--status") == 0
+    assert (scene.ledger[0].status, len(scene.kaggle.submissions)) == ("complete", 1)
+
+
+def test_a_list_that_fails_after_a_lost_answer_leaves_it_open(scene, capsys):
+    scene.run("r")
+    scene.kaggle.fault("ListSubmissions", lambda handler, act: handler.reply(act()), *[kaggle.answers(500)] * 9)
+    scene.kaggle.fault("CreateSubmission", kaggle.acts_and_drops)
+    status, _, last = told_of(scene, capsys)
+    assert (status, scene.ledger[0].status) == (1, "sending")
+    assert "Whether Kaggle has the submission is not known" in last
+    scene.kaggle.faults.clear()
+    assert scene.submit("--status") == 0
+    assert (scene.ledger[0].status, len(scene.kaggle.submissions)) == ("complete", 1)
+
+
+def test_an_answer_that_is_lost_for_good_leaves_it_open(scene, capsys):
+    scene.run("r")
+    scene.kaggle.fault("CreateSubmission", *[kaggle.drops] * sending.ATTEMPTS)
+    status, _, last = told_of(scene, capsys)
+    assert (status, scene.ledger[0].status) == (1, "sending")
+    assert "Whether Kaggle has the submission is not known" in last
+    assert scene.submit("--status") == 1
+    assert scene.ledger[0].status == "not sent"
+
+
+def test_no_wait_and_status(scene, capsys):
+    scene.kaggle.polls = 2
+    scene.run("r")
+    assert scene.submit("--no-wait") == 0
+    assert scene.ledger[0].status == "pending"
+    status, out, _ = told_of(scene, capsys, "--status")
+    assert status == 0
+    assert "public score: 0.99400" in out
+    assert scene.ledger[0].status == "complete"
+    status, out, _ = told_of(scene, capsys, "--status")
+    assert (status, "every submission has its score" in out) == (0, True)
+
+
+def test_a_score_that_does_not_come_is_waited_for_later(scene, capsys, monkeypatch):
+    scene.kaggle.polls = 10_000
+    scene.run("r")
+    monkeypatch.setattr("submit_scene.QUICK", QUICK.__class__(pauses=(), polls=(0.01,), score=0.05))
+    status, _, last = told_of(scene, capsys)
+    assert status == 1
+    assert "no score yet (Kaggle is still scoring); `python -m kit.submit --status` goes on waiting." in last
+    assert scene.ledger[0].status == "pending"
+
+
+def test_the_list_is_best_first_with_a_figure(scene, capsys):
+    scene.kaggle.polls = 0
+    scores = {b"2,1\n": "0.99000", b"2,6\n": "0.95000", b"by hand": "0.97000"}
+    scene.kaggle.score = lambda content: next(score for part, score in scores.items() if part in content)
+    scene.run("worse", scene.labels[::-1].copy())
+    assert scene.submit() == 0
+    scene.run("better")
+    assert scene.submit() == 0
+    scene.kaggle.add(NAME, "by-hand.csv", "", b"by hand")
+    status, out, _ = told_of(scene, capsys, "--list")
+    rows = [line.split() for line in out.splitlines() if " 2" in line]
+    assert status == 0
+    assert [(row[0], row[1]) for row in rows] == [("1", "0.99000"), ("2", "0.97000"), ("3", "0.95000")]
+    assert ["better" in rows[0], "by-hand.csv" in rows[1], "worse" in rows[2]] == [True] * 3
+    assert rows[0][3] == "-0.00410"
+    assert " ".join(rows[1]).endswith("complete, sent from elsewhere")
+    assert "figure: submissions/digit-recognizer-validation-vs-public.png" in out
+    assert (scene.folder / "submissions" / "digit-recognizer-validation-vs-public.png").exists()
+
+
+@pytest.mark.parametrize("trouble", ["no credentials", "no network"])
+def test_the_list_without_kaggle_shows_what_is_known(scene, capsys, monkeypatch, trouble):
+    scene.run("r")
+    assert scene.submit() == 0
+    if trouble == "no credentials":
+        monkeypatch.delenv("KAGGLE_API_TOKEN")
+    else:
+        scene.kaggle.fault("ListSubmissions", *[kaggle.answers(500)] * 9)
+    status, out, last = told_of(scene, capsys, "--list")
+    assert status == 0
+    assert "note: scores as last known" in last
+    assert "0.99400" in out
+
+
+def test_the_ledger_that_cannot_be_written_stops_it_before_anything_is_sent(scene, capsys):
+    scene.run("r")
+    (scene.folder / "submissions" / "ledger.csv").mkdir()
+    status, _, last = told_of(scene, capsys)
+    assert status == 2
+    assert "ledger.csv cannot be read" in last
+    assert not scene.kaggle.submissions
+
+
+def test_a_disk_that_fills_up_while_sending_loses_nothing(scene, capsys, monkeypatch):
+    from kit import atomic
+
+    scene.run("r")
+    plain, full = os.fsync, []
+
+    def fsync(handle):
+        if full:
+            raise OSError(28, "No space left on device")
+        plain(handle)
+
+    monkeypatch.setattr(atomic.os, "fsync", fsync)
+    scene.kaggle.fault("CreateSubmission", kaggle.calls(lambda: full.append(True)))
+    status, _, last = told_of(scene, capsys)
+    assert status == 1
+    assert "ledger.csv cannot be written (No space left on device)" in last
+    full.clear()
+    assert scene.ledger[0].status == "sending"
+    assert scene.submit("--status") == 0
+    (line,) = scene.ledger
+    assert (line.status, line.reference) == ("complete", scene.kaggle.submissions[0]["ref"])
+    assert len(scene.kaggle.submissions) == 1
+
+
+# Where the process is killed, and whether Kaggle has the submission then.
+KILLS = {
+    "before the list": ("ListSubmissions", False, 0),
+    "before the limits": ("GetSubmissionLimits", False, 0),
+    "before the upload begins": ("StartSubmissionUpload", False, 0),
+    "when the upload has its place": ("StartSubmissionUpload", True, 0),
+    "before the file is stored": ("PUT", False, 0),
+    "when the file is stored": ("PUT", True, 0),
+    "before it is submitted": ("CreateSubmission", False, 1),
+    "when it is submitted": ("CreateSubmission", True, 1),
+}
+
+
+@kills
+@pytest.mark.parametrize(("call", "after", "there"), KILLS.values(), ids=KILLS)
+def test_killed_while_sending(scene, capsys, call, after, there):
+    scene.run("r")
+    holder = []
+    scene.kaggle.fault(call, kaggle.calls(lambda: (holder[0].kill(), holder[0].wait()), after=after))
+    holder.append(scene.child())
+    holder[0].communicate()
+    assert holder[0].returncode == -signal.SIGKILL
+    _settle(scene, there)
+    intentions = scene.ledger
+    assert [line.status for line in intentions] == ["sending"] * len(intentions)
+    assert len(intentions) == (call not in ("ListSubmissions", "GetSubmissionLimits"))
+    assert scene.submit("--status") == (0 if there or not intentions else 1)
+    assert [line.status for line in scene.ledger] == ["complete" if there else "not sent"] * len(intentions)
+    assert scene.submit() == (2 if there else 0)  # the same predictions are asked about
+    assert len(scene.kaggle.submissions) == 1
+    assert [line.reference for line in scene.ledger if line.status == "complete"] == [40000001]
+
+
+def _settle(scene: Scene, count: int) -> None:
+    """Wait until the stand-in has done what the killed process asked for last."""
+    for _ in range(100):
+        if len(scene.kaggle.submissions) == count:
+            return
+        time.sleep(0.02)
+
+
+@kills
+@pytest.mark.parametrize("point", ["answered", "waiting"])
+def test_killed_when_kaggle_has_answered(scene, point):
+    """Killed before the reference is in the ledger, and while waiting for the score."""
+    scene.kaggle.polls = 1 if point == "answered" else 3
+    scene.run("r")
+    deadly = "submission.ledger.Ledger.update" if point == "answered" else "submission.sending.wait"
+    script = f"""
+import os, signal, sys
+from kit import submission, submit
+from kit.kaggle_client import Patience
+import kit.submission.ledger, kit.submission.sending
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+{deadly} = die
+submit.run(submit.parser().parse_args([]), {QUICK!r})
+"""
+    child = scene.child(script=script)
+    child.communicate()
+    assert child.returncode == -signal.SIGKILL
+    assert [line.status for line in scene.ledger] == ["sending" if point == "answered" else "pending"]
+    assert scene.submit("--status") == 0
+    assert [(line.status, line.public_score) for line in scene.ledger] == [("complete", 0.994)]
+    assert len(scene.kaggle.submissions) == 1
+
+
+@kills
+def test_ctrl_c_while_waiting_is_gone_on_with(scene):
+    scene.kaggle.polls = 10_000
+    scene.run("r")
+    waits = threading.Event()
+    scene.kaggle.fault("ListSubmissions", lambda handler, act: handler.reply(act()), kaggle.calls(waits.set))
+    child = scene.child()
+    assert waits.wait(20)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate()
+    assert (child.returncode, err.splitlines()[-1]) == (1, "stopped.")
+    assert [line.status for line in scene.ledger] == ["pending"]
+    scene.kaggle.polls = 0
+    assert scene.submit("--status") == 0
+    assert [line.status for line in scene.ledger] == ["complete"]
+
+
+def test_two_processes_at_once_send_the_same_file_once(scene):
+    scene.run("r")
+    scene.kaggle.fault("StartSubmissionUpload", kaggle.calls(lambda: time.sleep(0.5)))
+    children = [scene.child(), scene.child()]
+    told = [child.communicate() for child in children]
+    assert sorted(child.returncode for child in children) == [0, 2]
+    assert sum("the same predictions were sent" in err for _, err in told) == 1
+    assert len(scene.kaggle.submissions) == len(scene.ledger) == 1
+
+
+def test_two_processes_with_two_files(scene):
+    first, second = scene.run("a"), scene.run("b", scene.labels[::-1].copy())
+    children = [scene.child(str(path)) for path in (first, second)]
+    assert [child.communicate() and child.returncode for child in children] == [0, 0]
+    assert {line.run for line in scene.ledger} == {"a", "b"}
+    assert {line.reference for line in scene.ledger} == {one["ref"] for one in scene.kaggle.submissions}
+
+
+def test_the_secret_is_in_no_file(scene):
+    scene.run("r")
+    scene.kaggle.fault("CreateSubmission", kaggle.acts_and_drops)
+    assert scene.submit() == 0
+    for path in scene.folder.rglob("*"):
+        if path.is_file():
+            assert kaggle.TOKEN.encode() not in path.read_bytes()
+            assert kaggle.SIGNATURE.encode() not in path.read_bytes()
