@@ -63,22 +63,25 @@ def _header_and_blocks(stream: BinaryIO, where: str, remedy: str) -> tuple[list[
         raise UserError(f"{where}, line 1: the file is empty or begins with an empty line; {remedy}")
 
     def blocks() -> Iterator[bytes]:
-        rest, line = b"", 2
-        while data := stream.read(BLOCK):
-            data = rest + data
-            end = data.rfind(b"\n") + 1
-            if not end and len(data) > LONGEST_LINE:
-                raise UserError(f"{where}, line {line}: the line is longer than {LONGEST_LINE:,} bytes; {remedy}")
-            lines = data[:end].replace(b"\r\n", b"\n")
-            whole = lines.rstrip(b"\n")
-            # Empty lines wait for what follows: at the end of the file they are harmless, elsewhere an error.
-            rest = lines[len(whole) + 1 :] + data[end:] if whole else lines + data[end:]
-            if whole:
-                line += whole.count(b"\n") + 1
-                yield whole + b"\n"
-        rest = rest.replace(b"\r\n", b"\n").rstrip(b"\r\n")
-        if rest:
-            yield rest + b"\n"
+        line, empty = 2, b""
+        while block := stream.read(BLOCK):
+            if not block.endswith(b"\n"):
+                block += stream.readline(LONGEST_LINE)
+            if b"\r" in block:
+                block = block.replace(b"\r\n", b"\n")
+            if not block.endswith(b"\n"):
+                if stream.read(1):
+                    line += block.count(b"\n")
+                    raise UserError(f"{where}, line {line}: the line is longer than {LONGEST_LINE:,} bytes; {remedy}")
+                block += b"\n"
+            block, empty = empty + block, b""
+            if block.endswith(b"\n\n") or block == b"\n":
+                # Empty lines wait for what follows: at the end of the file they are harmless, elsewhere an error.
+                lines = block.rstrip(b"\n")
+                block, empty = (lines + b"\n", block[len(lines) + 1 :]) if lines else (b"", block)
+            if block:
+                line += block.count(b"\n")
+                yield block
 
     return header, blocks()
 
