@@ -1,4 +1,4 @@
-"""Send a submission to Kaggle, once, after checking it; wait for its score; keep the ledger.
+"""python -m kit.submit: send a checked submission to Kaggle, once, and follow it to its score.
 
 Without CSV it is the competition's newest. Every submission is a line in submissions/ledger.csv.
 """
@@ -18,7 +18,7 @@ DEFAULT = "digit-recognizer"
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's flags."""
-    made = argparse.ArgumentParser(prog="python -m kit.submit", description=__doc__)
+    made = argparse.ArgumentParser(prog="python -m kit.submit", description=__doc__.partition(": ")[2])
     made.add_argument("csv", nargs="?", metavar="CSV", type=pathlib.Path, help="the submission to send")
     made.add_argument("--competition", help=f"Kaggle's name of it; by default the CSV's own, else {DEFAULT}")
     made.add_argument("--message", help="the description on Kaggle; by default network, accuracy and data of the run")
@@ -175,6 +175,8 @@ def _check_limit(limits, listed: list, competition) -> None:
     now = datetime.datetime.now(datetime.UTC)
     today = sum(one.time is not None and one.time.date() == now.date() for one in listed)
     left = limits.left if limits else competition.daily_limit - today
+    if left <= 0 and limits and not limits.today:
+        raise UserError(f"Kaggle takes no more submissions to {competition.name}; {competition.page} may say why.")
     if left <= 0:
         hours, minutes = divmod(24 * 60 - now.hour * 60 - now.minute, 60)
         raise UserError(

@@ -50,6 +50,11 @@ def error(status: int, message: str, **headers: str) -> Answer:
     return Answer(status, json.dumps(body).encode(), {"Content-Type": "application/json", **headers})
 
 
+def limits(left: int) -> dict:
+    """The day's limit of five, of which some are left."""
+    return {"numToday": 5 - left, "numTotal": 7, "numAllowedNow": left}
+
+
 # A fault is called in place of the plain answer: fault(handler, act), where act() does what was asked.
 def answers(status: int, message: str = "no", **headers: str) -> Callable:
     return lambda handler, act: handler.reply(error(status, message, **headers))
@@ -129,9 +134,10 @@ class KaggleStandIn:
         joined: competitions whose rules are accepted.
         authorizations: the Authorization headers that are accepted.
         submissions: as listed, newest last.
+        page: how many submissions a page of the list holds at most; 0 gives all of them on every page.
         polls: how often a submission is listed as pending before it has a score.
         score: what a submission's content scores, or an error text.
-        left: submissions left today; None where Kaggle does not tell.
+        limits: of the day's submissions; None where Kaggle does not tell.
         faults: by call, what happens instead, first in first out; each is used once.
         requests: everything that arrived.
     """
@@ -143,9 +149,10 @@ class KaggleStandIn:
         self.authorizations = {f"Bearer {TOKEN}", f"Basic {basic}"}
         self.submissions: list[dict] = []
         self.contents: dict[int, bytes] = {}
+        self.page = 100
         self.polls = 1
         self.score: Callable[[bytes], str] = lambda content: "0.99400"
-        self.left: int | None = 5
+        self.limits: dict | None = limits(left=5)
         self.etag = '"first"'
         self.faults: dict[str, deque] = defaultdict(deque)
         self.requests: list[Request] = []
@@ -196,14 +203,16 @@ class KaggleStandIn:
         return {"message": "Successfully submitted to " + asked["competitionName"], "ref": reference}
 
     def list_submissions(self, asked: dict) -> dict:
-        size, page = asked.get("pageSize", 20), max(1, asked.get("page", 1))
         own = [one for one in reversed(self.submissions) if one["competition"] == asked["competitionName"]]
+        if not self.page:
+            return {"submissions": [self._as_listed(one) for one in own]}
+        size, page = min(asked.get("pageSize", 20), self.page), max(1, asked.get("page", 1))
         return {"submissions": [self._as_listed(one) for one in own[(page - 1) * size : page * size]]}
 
     def get_submission_limits(self, asked: dict) -> dict | Answer:
-        if self.left is None:
+        if self.limits is None:
             return error(404, "Not found")
-        return {"numToday": 5 - self.left, "numTotal": 7, "numAllowedNow": self.left}
+        return self.limits
 
     def _as_listed(self, one: dict) -> dict:
         reference = one["ref"]

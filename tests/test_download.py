@@ -15,6 +15,7 @@ from submit_scene import QUICK, REPOSITORY
 from kit import download, kaggle_client
 from kit.errors import Failure, UserError
 from kit.kaggle_client import Patience, bundle, connection, official
+from kit.loaders import kaggle_files
 
 NAME = "digit-recognizer"
 kills = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
@@ -86,6 +87,15 @@ def test_the_command(stand_in, tmp_path, capsys):
     assert capsys.readouterr().out == f"{tmp_path / 'data' / NAME / NAME}.zip: whole, 0.5 MB\n"
     assert download.main(["digit-recognise", "--data-dir", str(tmp_path)]) == 2
     assert "Did you mean digit-recognizer?" in capsys.readouterr().err
+
+
+def test_in_a_kaggle_notebook_there_is_nothing_to_download(stand_in, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(kaggle_files, "KAGGLE_INPUT", tmp_path / "input")
+    (tmp_path / "input" / NAME).mkdir(parents=True)
+    (tmp_path / "input" / NAME / "train.csv").write_text("label\n")
+    assert download.main([NAME, "--data-dir", str(tmp_path / "data")]) == 0
+    assert capsys.readouterr().out.endswith("Kaggle's own copy; there is nothing to download\n")
+    assert not stand_in.requests
 
 
 # Faults that pass: what happens to the first requests for the file, and the ranges that are asked for in the end.

@@ -71,18 +71,27 @@ def test_an_error_comes_with_kaggle_s_reason(stand_in, csv):
     assert (one.status, one.public_score, one.reason) == ("error", None, "Submission must have 28000 rows")
 
 
-def test_every_page_of_submissions_is_read(stand_in):
+@pytest.mark.parametrize("most", [20, 100], ids=["20 a page", "100 a page"])
+def test_every_page_of_submissions_is_read(stand_in, most):
+    stand_in.page = most
     for number in range(230):
         stand_in.add(NAME, f"{number}.csv", "", b"")
     listed = Kaggle(QUICK).submissions(NAME)
     assert [one.file_name for one in listed] == [f"{number}.csv" for number in reversed(range(230))]
-    assert len(Kaggle(QUICK).submissions(NAME, pages=1)) == 100
+
+
+def test_pages_that_repeat_come_to_an_end(stand_in):
+    for number in range(30):
+        stand_in.add(NAME, f"{number}.csv", "", b"")
+    stand_in.page = 0
+    assert len(Kaggle(QUICK).submissions(NAME)) == 30
+    assert len(stand_in.requests) == 2
 
 
 def test_limits(stand_in):
-    stand_in.left = 2
+    stand_in.limits = kaggle.limits(left=2)
     assert Kaggle(QUICK).limits(NAME) == Limits(today=3, left=2)
-    stand_in.left = None
+    stand_in.limits = None
     assert Kaggle(QUICK).limits(NAME) is None
 
 

@@ -111,12 +111,17 @@ def rules_not_accepted(scene, monkeypatch):
 
 
 def limit_used_up(scene, monkeypatch):
-    scene.kaggle.left = 0
+    scene.kaggle.limits = kaggle.limits(left=0)
     return "today's 5 submissions to digit-recognizer are used up; Kaggle's next day begins at 00:00 UTC, in "
 
 
+def closed(scene, monkeypatch):
+    scene.kaggle.limits = {"numTotal": 7}
+    return "Kaggle takes no more submissions to digit-recognizer"
+
+
 def limit_used_up_by_the_list(scene, monkeypatch):
-    scene.kaggle.left = None
+    scene.kaggle.limits = None
     for _ in range(5):
         scene.kaggle.add(NAME, "x.csv", "", b"")
     return "today's 5 submissions to digit-recognizer are used up"
@@ -153,6 +158,7 @@ NEW_USERS = [
     wrong_credentials,
     rules_not_accepted,
     limit_used_up,
+    closed,
     limit_used_up_by_the_list,
     no_kaggle_files,
     a_malformed_csv,
@@ -374,6 +380,7 @@ def test_the_list_is_best_first_with_a_figure(scene, capsys):
     scene.run("better")
     assert scene.submit() == 0
     scene.kaggle.add(NAME, "by-hand.csv", "", b"by hand")
+    capsys.readouterr()
     status, out, _ = told_of(scene, capsys, "--list")
     rows = [line.split() for line in out.splitlines() if " 2" in line]
     assert status == 0

@@ -15,7 +15,7 @@ from kit.kaggle_client import answers, credentials, official
 from kit.kaggle_client.guard import Call, Guard
 from kit.kaggle_client.patience import PATIENCE, Patience
 
-PAGE_SIZE, MOST_PAGES = 100, 50
+PAGE_SIZE, SHORT, MOST_PAGES = 100, 20, 50  # Kaggle may give fewer than are asked for, but not fewer than its own 20
 Answer = TypeVar("Answer")
 
 
@@ -81,20 +81,19 @@ class Kaggle:
             _note("KAGGLE_API_ENVIRONMENT=LOCALHOST: this is http://localhost, not Kaggle.")
         self._next_credential()
 
-    def submissions(self, competition: str, pages: int = MOST_PAGES) -> list[Submission]:
-        """Return the person's submissions, newest first; at most `pages` pages of 100.
+    def submissions(self, competition: str) -> list[Submission]:
+        """Return all of the person's submissions, newest first.
 
         Raises:
             UserError: not joined, wrong credentials, no such competition.
             Failure: Kaggle or the network fails.
         """
         listed: dict[int, Submission] = {}
-        for page in range(1, pages + 1):
+        for page in range(1, MOST_PAGES + 1):
             before = len(listed)
-            for one in self.call(competition, _list, self.client, competition, page):
-                if one is not None:
-                    listed[int(one.ref)] = _plain(one)
-            if len(listed) < before + PAGE_SIZE:
+            on_page = [_plain(one) for one in self.call(competition, _list, self.client, competition, page) if one]
+            listed.update((one.reference, one) for one in on_page)
+            if len(on_page) < SHORT or len(listed) == before:
                 break
         return sorted(listed.values(), key=lambda one: (one.time is not None, one.time, one.reference), reverse=True)
 

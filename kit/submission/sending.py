@@ -59,7 +59,7 @@ def _look(kaggle, line: Line):
     for pause in kaggle.patience.looks:
         time.sleep(pause)
         try:
-            arrived = find(line, kaggle.submissions(line.competition, pages=1))
+            arrived = find(line, kaggle.submissions(line.competition))
         except (UserError, Failure) as failure:
             raise Failure(f"{failure} Whether Kaggle has the submission is not known; {LOOK_LATER}.") from None
         if arrived:
