@@ -120,7 +120,7 @@ def affine(
         shift_x, shift_y: pixels by which the picture moves right and down.
         degrees: clockwise rotation.
         zoom: factor of its size.
-        shear: degrees by which upright lines lean.
+        shear: degrees by which upright lines lean to the left.
         mirror: whether it is mirrored left to right.
     """
     shift_x, shift_y, zoom = np.asarray(shift_x), np.asarray(shift_y), np.asarray(zoom)

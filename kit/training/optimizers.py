@@ -36,7 +36,7 @@ def build(recipe: Recipe, network: keras.Model, steps: int):
         "ema_momentum": recipe.average or 0.99,
     }
     if recipe.optimizer in ("sgd", "rmsprop", "muon"):
-        options["momentum"] = recipe.momentum
+        options["momentum"] = float(recipe.momentum)
     if recipe.optimizer in ("sgd", "muon"):
         options["nesterov"] = True
     if recipe.optimizer == "adamw":

@@ -115,12 +115,8 @@ def _fold(dataset, recipe, run, fold, rows, count):
 
 def _trained(dataset, recipe, run, fold, rows, held_out):
     started = time.perf_counter()
-    rules = competitions.get(dataset.competition)
-    targets = np.eye(rules.classes, dtype=np.float32)[dataset.train_labels[rows]]
-    split = Split(
-        dataset.train_images[rows], targets, dataset.train_images[held_out], dataset.train_labels[held_out], fold
-    )
-    network = _built(dataset, recipe, fold, split)
+    split = split_of(dataset, rows, held_out, fold)
+    network = built(dataset, recipe, split)
     places = Places(_working(run) / f"state-{fold}.npz", run.folder / f"best-{fold}.keras")
     history = fit(network, split, recipe, places, started)
     if recipe.keep == "best" and places.best.exists():
@@ -136,18 +132,24 @@ def _trained(dataset, recipe, run, fold, rows, held_out):
     }
 
 
-def _built(dataset, recipe, fold, split):
-    """The fold's network with its first weights, seeded, in the recipe's precision."""
+def split_of(dataset: Dataset, rows: np.ndarray, held_out: np.ndarray, fold: int) -> Split:
+    """What fold `fold` trains on, `rows`, and validates on, `held_out`: integer arrays of the training images."""
+    targets = np.eye(competitions.get(dataset.competition).classes, dtype=np.float32)[dataset.train_labels[rows]]
+    images, labels = dataset.train_images, dataset.train_labels
+    return Split(images[rows], targets, images[held_out], labels[held_out], fold)
 
+
+def built(dataset: Dataset, recipe: Recipe, split: Split) -> keras.Model:
+    """A fold's network with its first weights, seeded, in the recipe's precision (which must be settled)."""
     rules = competitions.get(dataset.competition)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision.policy(recipe.precision))
     try:
-        keras.utils.set_random_seed(recipe.seed + 1000 * fold)
+        keras.utils.set_random_seed(recipe.seed + 1000 * split.fold)
         network, taken = transfer.build(recipe, rules.image_shape, rules.classes, dataset.competition)
     finally:
         keras.config.set_dtype_policy(before)
-    if taken and not fold:
+    if taken and not split.fold:
         some = ", ".join(taken[:5]) + (" …" if len(taken) > 5 else "")
         print(f"weights: {len(taken)} layers from {recipe.weights}: {some}")
     adapt = zoo.builder(recipe.model).adapt
@@ -230,7 +232,7 @@ def _metrics(dataset, recipe, oof, test, history, parts):
         "data_fingerprint": runs.fingerprint(dataset.train_images, dataset.train_labels),
         **_reached(oof, dataset, recipe),
         "fit_seconds": round(sum(last.values()), 3),
-        "images_per_second": _images_per_second(dataset, recipe, history),
+        "images_per_second": images_per_second(len(splits.splits(dataset.train_labels, recipe)[0][0]), history),
         "parameters": parts[0]["parameters"],
         "epochs": len(history) // len(parts),
         "precision": recipe.precision,
@@ -255,9 +257,8 @@ def _reached(oof, dataset, recipe):
     return reached
 
 
-def _images_per_second(dataset, recipe, history):
-    """The median epoch's rate; the first epoch, which compiles, counts only where it is the only one."""
+def images_per_second(images: int, history: list[dict]) -> float:
+    """The median epoch's rate over `images` images; the first epoch, which compiles, counts only if it is alone."""
     seconds = [row["seconds"] for row in history if row["fold"] == 0]
     spans = np.diff(seconds) if len(seconds) > 1 else seconds
-    images = len(splits.splits(dataset.train_labels, recipe)[0][0])
     return round(float(images / max(np.median(spans), 1e-9)), 1)

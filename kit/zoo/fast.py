@@ -1,0 +1,30 @@
+"""A network for seconds on a CPU: little arithmetic, and most of it where images are already small."""
+
+import keras
+from keras import layers
+
+from kit.zoo import register
+from kit.zoo.blocks import classifier, pixels
+
+
+@register()
+def fast_cnn(input_shape, classes, width: int = 16):
+    """Three convolutions that double in width, each pooled before its norm: accuracy in seconds on a CPU.
+
+    Args:
+        input_shape, classes: as for every builder.
+        width: filters of the first convolution; the others have two and four times as many.
+
+    Pooling before batch norm and ReLU leaves both a quarter of the pixels, and they take as long as the convolutions
+    on a CPU; the order is that of K. Jordan's airbench, https://arxiv.org/abs/2404.00498.
+    """
+    images, x = pixels(input_shape)
+    for block, (filters, kernel) in enumerate(((width, 5), (2 * width, 3), (4 * width, 3)), 1):
+        name = f"block{block}"
+        options = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"}
+        x = layers.Conv2D(filters, kernel, name=f"{name}_conv", **options)(x)
+        x = layers.MaxPooling2D(2, name=f"{name}_pool")(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+        x = layers.ReLU(name=f"{name}_relu")(x)
+    x = layers.Flatten(name="flatten")(x)
+    return keras.Model(images, classifier(x, classes), name="fast_cnn")

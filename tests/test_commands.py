@@ -1,0 +1,268 @@
+"""The commands as a person runs them: real processes, real exit statuses, what is printed and what is left."""
+
+import csv
+import json
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from kit import recipe, runs, zoo
+from kit.command_line import DONE, WRONG_INPUT
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+QUICK = ["--source", "sample", "--limit", "200", "--model", "lenet_small", "--epochs", "2", "--precision", "float32"]
+
+
+def kit(verb, *flags, **options):
+    call = [sys.executable, "-m", f"kit.{verb}" if verb else "kit", *flags]
+    return subprocess.run(call, capture_output=True, text=True, timeout=300, **options)
+
+
+def train(*flags):
+    """The train command within this process, which has Keras already."""
+    from kit.train import main
+
+    return main([*QUICK, *flags])
+
+
+# --- help
+
+
+VERBS = ["benchmark", "download", "ensemble", "evaluate", "predict", "submit", "train"]
+
+
+def test_the_manual_lists_every_command():
+    lines = kit("").stdout.splitlines()
+    assert [line.split()[2] for line in lines if line.startswith("python -m kit.")] == [f"kit.{verb}" for verb in VERBS]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_starts_nothing_heavy(verb):
+    script = (
+        f"import runpy, sys; sys.argv = ['kit.{verb}', '--help']\n"
+        "try: runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)\n"
+        "except SystemExit as end: assert not end.code\n"
+        "heavy = {'keras', 'tensorflow', 'jax', 'kaggle', 'pandas', 'sklearn', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert shown.returncode == 0, shown.stderr
+    assert "--help" in shown.stdout
+
+
+def test_help_lists_the_networks():
+    shown = kit("train", "--help").stdout
+    for name in zoo.names():
+        assert name in shown
+
+
+# --- train
+
+
+def test_a_training_leaves_all_that_is_promised(workplace, capsys):
+    assert train("--name", "first") == DONE
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2:] == ["run: runs/digit-recognizer/first", "submission: submissions/digit-recognizer/first.csv"]
+    assert sum("SAMPLE DATA" in line for line in lines) == 2
+    assert any(re.search(r"kit\.download digit-recognizer", line) for line in lines)
+    run = runs.find("first")
+    left = {str(path.relative_to(run.folder)) for path in run.folder.rglob("*") if path.is_file()}
+    assert left == {
+        *("config.yaml", "history.csv", "metrics.json", "oof.npy", "test.npy", "fold-0.keras", "best-0.keras"),
+        "figures/learning-curves.png",
+    }
+    promised = {
+        *("competition", "model", "source", "seed", "folds", "validation_accuracy", "fit_seconds"),
+        *("images_per_second", "parameters", "seen", "data_fingerprint", "precision", "hardware"),
+    }
+    assert promised <= set(run.metrics())
+    rows = list(csv.reader(run.submission.open()))
+    assert rows[0] == ["ImageId", "Label"]
+    assert [int(label) for _, label in rows[1:]] == run.test().argmax(axis=1).tolist()
+    assert recipe.from_dict(run.config()["recipe"]).epochs == 2
+
+
+def test_the_same_command_twice_gives_the_same_bits(workplace):
+    assert train("--name", "one") == train("--name", "two") == DONE
+    np.testing.assert_array_equal(runs.find("one").test(), runs.find("two").test())
+    assert runs.find("one").submission.read_bytes() == runs.find("two").submission.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--model", "resnet_smal"], "Did you mean resnet_small?"),
+        (["--competition", "digit-recogniser"], "Did you mean digit-recognizer?"),
+        (["--config", "nowhere.yaml"], "there is no recipe nowhere.yaml"),
+        (["--name", "../up"], "cannot name a run"),
+        (["--limit", "5"], "--limit 5"),
+        (["--limit", "-5"], "--limit -5"),
+        (["--resume", "--name", "none"], "is no run"),
+        (["--weights", "nowhere"], "no run 'nowhere'"),
+        (["--options", "depth=3"], "has no option 'depth'"),
+        (["--dropout", "0.5"], "lenet_small has no dropout"),
+        (["--devices", "99"], "devices"),
+        (["--source", "kaggle"], "no Kaggle credentials"),
+    ],
+)
+def test_wrong_input_is_one_line_and_leaves_nothing(workplace, capfd, flags, words):
+    from kit.train import main
+
+    base = [] if "--resume" in flags else QUICK
+    assert main([*base, *flags]) == WRONG_INPUT
+    said = capfd.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    assert words in said[0]
+    assert not list(workplace.rglob("metrics.json"))
+    assert not list(workplace.rglob("*.csv"))
+
+
+def test_nothing_is_overwritten(workplace, capsys):
+    assert train("--name", "mine") == DONE
+    before = runs.find("mine").metrics()
+    assert train("--name", "mine") == WRONG_INPUT
+    assert "exists already" in capsys.readouterr().err
+    assert runs.find("mine").metrics() == before
+
+
+def test_resume_refuses_what_it_cannot_keep(workplace, capsys):
+    from kit.train import main
+
+    assert train("--name", "mine") == DONE
+    assert main(["--resume", "--name", "mine"]) == WRONG_INPUT
+    assert "is finished" in capsys.readouterr().err
+    (runs.find("mine").folder / "metrics.json").unlink()
+    assert train("--name", "mine") == WRONG_INPUT
+    assert "go on with --resume" in capsys.readouterr().err
+    assert main(["--resume", "--name", "mine", "--epochs", "9"]) == WRONG_INPUT
+    assert "leave out --epochs" in capsys.readouterr().err
+
+
+# --- interruptions
+
+LONG = [
+    *("--source", "sample", "--limit", "400", "--model", "digit_cnn", "--options", "width=4", "--epochs", "4"),
+    *("--folds", "2", "--batch-size", "32", "--precision", "float32", "--shift", "2", "--average", "0.9"),
+]
+
+
+def begun(name):
+    return subprocess.Popen(
+        [sys.executable, "-m", "kit.train", *LONG, "--name", name],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def progress(folder):
+    """How many epochs and folds the run in `folder` has behind it."""
+    epochs = 0
+    for path in folder.glob(".working/state-*.npz"):
+        with np.load(path) as file:
+            epochs = len(json.loads(str(file["progress"]))["history"])
+    return epochs, len(list(folder.glob(".working/fold-*.npz")))
+
+
+def test_killed_at_random_moments_a_training_ends_as_if_nothing_had_been(workplace):
+    whole = begun("whole")
+    _, said = whole.communicate(timeout=300)
+    assert whole.returncode == DONE, said
+    killed = workplace / "runs" / "digit-recognizer" / "killed"
+    rng, seen, process = random.Random(0), set(), begun("killed")
+    for fold, epoch in ((0, 1), (0, 3), (1, 2)):
+        while process.poll() is None:
+            epochs, folds = progress(killed)
+            if (folds, epochs) >= (fold, epoch):
+                break
+            time.sleep(0.01)
+        time.sleep(rng.random() * 0.2)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        seen.add(progress(killed))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kit.train", "--resume", "--name", "killed"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == DONE, said
+    assert len(seen) > 1, "it was killed at different moments"
+    one, two = runs.find("whole"), runs.find("killed")
+    np.testing.assert_array_equal(one.test(), two.test())
+    np.testing.assert_array_equal(one.oof(), two.oof())
+    assert one.submission.read_bytes() == two.submission.read_bytes()
+    assert not list(killed.rglob(".*-*"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
+def test_ctrl_c_keeps_what_is_there_and_says_how_to_go_on(workplace):
+    process = begun("stopped")
+    folder = workplace / "runs" / "digit-recognizer" / "stopped"
+    while process.poll() is None and progress(folder) < (1, 0):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "Traceback" not in said
+    assert "python -m kit.train --resume --competition digit-recognizer --name stopped" in said
+    assert progress(folder)[0] >= 1
+
+
+# --- predict, benchmark
+
+
+def test_predict_again_and_with_views(workplace, capsys):
+    from kit.predict import main
+
+    assert train("--name", "mine") == DONE
+    run = runs.find("mine")
+    before, written = run.test(), run.submission.read_bytes()
+    assert main(["mine"]) == DONE
+    np.testing.assert_array_equal(run.test(), before)
+    assert run.submission.read_bytes() == written
+    assert main(["mine", "--tta"]) == DONE
+    assert capsys.readouterr().out.splitlines()[-2] == "run: runs/digit-recognizer/mine-tta"
+    bettered = runs.find("mine-tta")
+    assert (bettered.test() != before).any()
+    assert sum(bettered.metrics()["tta_weights"]) == pytest.approx(1, abs=1e-3)
+    assert main(["mine", "--tta"]) == WRONG_INPUT
+
+
+def test_predict_refuses_other_data(workplace, capsys):
+    from kit.predict import main
+
+    assert train("--name", "mine") == DONE
+    run = runs.find("mine")
+    run.write_config({**run.config(), "limit": 150})
+    assert main(["mine"]) == WRONG_INPUT
+    assert "other images" in capsys.readouterr().err
+
+
+def test_benchmark_measures_beside_keras(workplace):
+    shown = kit(
+        "benchmark", "lenet_small", "--source", "sample", "--limit", "200", "--seeds", "1", "--target", "0.3",
+        "--against", "keras-mnist-convnet", "--name", "quick", cwd=workplace, env={**os.environ},
+    )  # fmt: skip
+    assert shown.returncode == DONE, shown.stderr
+    table = [line for line in shown.stdout.splitlines() if line.startswith("|")]
+    assert [line.split("|")[1].strip() for line in table[2:]] == ["lenet_small", "keras-mnist-convnet"]
+    rows = list(csv.DictReader((workplace / "benchmarks" / "digit-recognizer" / "quick.csv").open()))
+    assert {row["network"] for row in rows} == {"lenet_small", "keras-mnist-convnet"}
+    assert all(float(row["training_images_per_second"]) > 0 for row in rows)
+    assert "first step" in table[0]
+
+
+@pytest.mark.parametrize("flags", [["--seeds", "0"], ["nothing_like_it"], ["--target", "2"]])
+def test_a_benchmark_that_makes_no_sense(workplace, capsys, flags):
+    from kit.benchmark import main
+
+    assert main(flags) == WRONG_INPUT
+    assert len(capsys.readouterr().err.splitlines()) == 1

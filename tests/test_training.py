@@ -1,0 +1,377 @@
+"""The engine: augmentation, schedules, optimizers, repeatability, resume, folds."""
+
+import keras
+import numpy as np
+import pytest
+
+from kit import loaders, runs
+from kit.errors import UserError
+from kit.loaders.limit import limited
+from kit.recipe import Recipe
+from kit.training import augmentation, fit, inference, optimizers, session, splits, state, transfer
+from kit.training.batches import Batches
+from kit.training.schedule import Schedule
+
+convert = keras.ops.convert_to_numpy
+EVERYTHING = Recipe(
+    model="digit_cnn",
+    options={"width": 4},
+    epochs=3,
+    batch_size=32,
+    precision="float32",
+    **{"shift": 2, "rotate": 10, "zoom": 0.1, "shear": 5, "elastic": 1, "flip": "alternating", "cutout": 6},
+    **{"mixup": 0.2, "cutmix": 1, "average": 0.9, "lookahead": 3},
+    **{"label_smoothing": 0.1, "clip_norm": 1, "weight_decay": 0.01},
+)
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return limited(loaders.load("digit-recognizer", "sample"), 240)
+
+
+def split_of(dataset):
+    targets = np.eye(10, dtype=np.float32)[dataset.train_labels]
+    return fit.Split(dataset.train_images[40:], targets[40:], dataset.train_images[:40], dataset.train_labels[:40])
+
+
+def trained(recipe, dataset, places=None):
+    keras.utils.set_random_seed(recipe.seed)
+    network, _ = transfer.build(recipe, (28, 28, 1), 10, dataset.competition)
+    history = fit.fit(network, split_of(dataset), recipe, places)
+    return [convert(weight) for weight in network.weights], history
+
+
+# --- augmentation
+
+
+def bend(images, **numbers):
+    inputs = {"images": images, **{name: np.asarray(value, np.float32) for name, value in numbers.items()}}
+    return convert(augmentation.Augment()(inputs))
+
+
+def moved(shift_x=0.0, shift_y=0.0, degrees=0.0, zoom=1.0, shear=0.0, mirror=False):
+    return augmentation.affine([shift_x], [shift_y], [degrees], [zoom], [shear], [mirror])
+
+
+@pytest.fixture
+def picture():
+    return np.random.default_rng(0).integers(0, 256, (1, 9, 9, 2), dtype=np.uint8)
+
+
+def test_whole_movements_move_whole_pixels(picture):
+    original = picture.astype(np.float32)
+    np.testing.assert_allclose(bend(picture, affine=moved()), original, atol=1e-3)
+    right = bend(picture, affine=moved(shift_x=2))
+    np.testing.assert_allclose(right[:, :, 2:], original[:, :, :-2], atol=1e-3)
+    assert (right[:, :, :2] == 0).all()
+    down = bend(picture, affine=moved(shift_y=3))
+    np.testing.assert_allclose(down[:, 3:], original[:, :-3], atol=1e-3)
+    np.testing.assert_allclose(bend(picture, affine=moved(mirror=True)), original[:, :, ::-1], atol=1e-3)
+    np.testing.assert_allclose(bend(picture, affine=moved(degrees=90)), np.rot90(original, -1, (1, 2)), atol=1e-2)
+
+
+def test_zoom_and_shear_keep_the_centre(picture):
+    larger = bend(picture, affine=moved(zoom=2.0))
+    np.testing.assert_allclose(larger[0, 4, 4], picture[0, 4, 4], atol=1e-3)
+    np.testing.assert_allclose(larger[0, 4, 6], picture[0, 4, 5], atol=1e-3)
+    leaning = bend(picture, affine=moved(shear=45))
+    np.testing.assert_allclose(leaning[0, 4], picture[0, 4], atol=1e-3)
+    np.testing.assert_allclose(leaning[0, 3, :-1], picture[0, 3, 1:], atol=1e-2)
+
+
+def test_the_border_reflects(picture):
+    inputs = {"images": picture, "affine": moved(shift_x=2)}
+    reflected = convert(augmentation.Augment("reflect")(inputs))
+    np.testing.assert_allclose(reflected[0, :, 1], picture[0, :, 1], atol=1e-3)
+    np.testing.assert_allclose(reflected[0, :, 0], picture[0, :, 2], atol=1e-3)
+
+
+def test_elastic_bends_smoothly(picture):
+    none = bend(picture, elastic=np.zeros((1, 5, 5, 2)))
+    np.testing.assert_allclose(none, picture.astype(np.float32), atol=1e-3)
+    everywhere = bend(picture, elastic=np.tile([1.0, 0.0], (1, 5, 5, 1)))  # the same push everywhere is a shift
+    np.testing.assert_allclose(everywhere[:, :, :-1], picture[:, :, 1:].astype(np.float32), atol=1e-2)
+
+
+def test_boxes_erase_and_mix(picture):
+    box = np.array([[2, 1, 5, 4]])
+    erased = bend(picture, cutout=box)
+    assert (erased[0, 1:4, 2:5] == 0).all()
+    assert (erased[0, 4:] == picture[0, 4:]).all()
+    partner = 255 - picture
+    mixed = bend(picture, mix_box=box, partners=partner)
+    np.testing.assert_array_equal(mixed[0, 1:4, 2:5], partner[0, 1:4, 2:5])
+    half = bend(picture, mix=[0.5], partners=partner)
+    np.testing.assert_allclose(half, 127.5)
+
+
+@pytest.mark.parametrize("fields", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}])
+def test_mixed_labels_say_what_the_pixels_say(fields):
+    """Black images of class 0 and white ones of class 1: a mixed image's mean brightness is its share of class 1."""
+    images = np.zeros((64, 8, 8, 1), np.uint8)
+    images[32:] = 255
+    targets = np.eye(2, dtype=np.float32)[np.repeat([0, 1], 32)]
+    inputs, mixed = next(Batches(images, targets, Recipe(batch_size=64, **fields)).epoch(0))
+    brightness = convert(augmentation.Augment()(inputs)).mean(axis=(1, 2, 3)) / 255
+    np.testing.assert_allclose(brightness, mixed[:, 1], atol=1e-5)
+    assert ((mixed[:, 1] > 0.01) & (mixed[:, 1] < 0.99)).any()
+
+
+def test_alternating_flip_mirrors_each_image_every_second_epoch():
+    recipe, rng = Recipe(flip="alternating"), np.random.default_rng(0)
+    first, second = (augmentation.draw(recipe, 10, (8, 8, 1), epoch, rng)["affine"][:, 0] for epoch in (0, 1))
+    assert (first == -second).all()
+    assert (first == -1).sum() == 5
+
+
+def test_draws_stay_within_the_recipe():
+    recipe = Recipe(shift=3, rotate=15)
+    numbers = augmentation.draw(recipe, 1000, (28, 28, 1), 0, np.random.default_rng(0))["affine"]
+    degrees = np.rad2deg(np.arctan2(-numbers[:, 3], numbers[:, 4]))
+    assert 14 < abs(degrees).max() <= 15.001
+    back = -np.linalg.solve(numbers[:, [0, 1, 3, 4]].reshape(-1, 2, 2), numbers[:, [2, 5], None])[..., 0]
+    assert 2.9 < abs(back).max() <= 3.001
+
+
+def test_no_augmentation_draws_nothing():
+    assert augmentation.draw(Recipe(), 10, (28, 28, 1), 0, np.random.default_rng(0)) == {}
+
+
+# --- batches, schedule, optimizer
+
+
+def test_an_epoch_shows_every_image_once():
+    images = np.arange(50, dtype=np.uint8).reshape(50, 1, 1, 1)
+    batches = Batches(images, np.eye(50, dtype=np.float32), Recipe(batch_size=10))
+    first, again, next_epoch = (
+        np.concatenate([part["images"].ravel() for part, _ in batches.epoch(e)]) for e in (0, 0, 1)
+    )
+    assert sorted(first) == list(range(50))
+    assert (first == again).all()
+    assert (first != next_epoch).any()
+    for inputs, targets in batches.epoch(3):
+        assert (targets.argmax(1) == inputs["images"].ravel()).all()
+
+
+@pytest.mark.parametrize("kind", ["one-cycle", "cosine", "exponential", "constant"])
+def test_schedules_rise_to_the_peak_and_end_where_they_should(kind):
+    rates = [float(Schedule(kind, 2.0, 100, warmup=0.2, final=0.01)(step)) for step in range(101)]
+    assert max(rates) == pytest.approx(2.0)
+    assert rates[0] < 0.2
+    assert (np.diff(rates[:20]) > 0).all()
+    assert rates[100] == pytest.approx(2.0 if kind == "constant" else 0.02, rel=1e-3)
+    assert (np.diff(rates[21:]) <= 1e-6).all()
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop", "lion", "muon"])
+def test_optimizers_learn(name, sample):
+    if name == "muon" and not hasattr(keras.optimizers, "Muon"):
+        pytest.skip("this Keras has no Muon")
+    rate = {"sgd": 0.05, "lion": 3e-4}.get(name, 3e-3)
+    recipe = Recipe(
+        model="lenet_small", epochs=3, batch_size=32, optimizer=name, learning_rate=rate, precision="float32"
+    )
+    _, history = trained(recipe, sample)
+    assert history[-1]["loss"] < 0.95 * history[0]["loss"]
+
+
+def test_weight_decay_spares_biases_and_norms():
+    network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.BatchNormalization()])
+    for weight in network.trainable_variables:
+        weight.assign(keras.ops.ones_like(weight))
+    optimizer = optimizers.build(Recipe(optimizer="sgd", weight_decay=0.5, learning_rate=0.1, warmup=0), network, 10)
+    optimizer.apply([keras.ops.zeros_like(weight) for weight in network.trainable_variables])
+    for weight in network.trainable_variables:
+        assert (convert(weight) < 1).all() == (len(weight.shape) == 2)
+
+
+def test_lookahead_follows_the_fast_weights_every_k_steps():
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
+    recipe = Recipe(optimizer="sgd", momentum=0, learning_rate=1, schedule="constant", warmup=0, lookahead=3)
+    optimizer = optimizers.build(recipe, network, 10)
+    weight, seen = network.trainable_variables[0], []
+    for _ in range(6):
+        optimizer.apply([-keras.ops.ones_like(weight)])
+        seen.append(float(convert(weight)[0, 0]))
+    assert seen == pytest.approx([1, 2, 1.5, 2.5, 3.5, 3.0])
+
+
+def test_the_average_predicts(sample):
+    recipe = Recipe(
+        model="lenet_small", epochs=2, batch_size=32, average=0.999, learning_rate=0.01, precision="float32"
+    )
+    averaged, history = trained(recipe, sample)
+    keras.utils.set_random_seed(0)
+    start = [convert(weight) for weight in transfer.build(recipe, (28, 28, 1), 10, "digit-recognizer")[0].weights]
+    plain, _ = trained(Recipe(**{**recipe.as_dict(), "average": 0.0}), sample)
+    far, near = (sum(abs(one - two).sum() for one, two in zip(start, ends, strict=True)) for ends in (plain, averaged))
+    assert near < 0.2 * far, "an average over 1,000 steps has hardly left the start after 12"
+    assert all(np.isfinite(row["val_loss"]) for row in history)
+
+
+# --- repeatability and resume
+
+
+def test_same_seed_same_bits_other_seed_other_bits(sample):
+    first, _ = trained(EVERYTHING, sample)
+    second, _ = trained(EVERYTHING, sample)
+    for one, two in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, two)
+    other, _ = trained(Recipe(**{**EVERYTHING.as_dict(), "seed": 1}), sample)
+    assert any((one != two).any() for one, two in zip(first, other, strict=True))
+
+
+class Unplugged(Exception):
+    pass
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_broken_training_ends_as_an_unbroken_one(sample, tmp_path, monkeypatch, epoch):
+    places = fit.Places(tmp_path / "state.npz", tmp_path / "best.keras")
+    whole, history = trained(EVERYTHING, sample)
+    original = state.save
+
+    def save_and_break(path, learner, progress):
+        original(path, learner, progress)
+        if len(progress["history"]) == epoch:
+            raise Unplugged
+
+    monkeypatch.setattr(state, "save", save_and_break)
+    with pytest.raises(Unplugged):
+        trained(EVERYTHING, sample, places)
+    monkeypatch.undo()
+    resumed, resumed_history = trained(EVERYTHING, sample, places)
+    for one, two in zip(whole, resumed, strict=True):
+        np.testing.assert_array_equal(one, two)
+    for row, resumed_row in zip(history, resumed_history, strict=True):
+        assert {**row, "seconds": 0} == {**resumed_row, "seconds": 0}
+    assert np.diff([row["seconds"] for row in resumed_history]).min() > 0
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish", "other"])
+def test_a_state_that_is_none_is_named(sample, tmp_path, content):
+    places = fit.Places(tmp_path / "state.npz", tmp_path / "best.keras")
+    recipe = Recipe(model="lenet_small", epochs=1, batch_size=64, precision="float32")
+    if content == "other":
+        trained(Recipe(**{**recipe.as_dict(), "model": "mnist_cnn"}), sample, places)
+    else:
+        places.state.write_bytes(content)
+    with pytest.raises(UserError, match=r"state\.npz"):
+        trained(recipe, sample, places)
+
+
+def test_patience_stops(sample):
+    recipe = Recipe(
+        model="lenet_small",
+        epochs=30,
+        batch_size=64,
+        patience=2,
+        learning_rate=0.05,
+        schedule="constant",
+        precision="float32",
+    )
+    _, history = trained(recipe, sample)
+    losses = [row["val_loss"] for row in history]
+    assert len(losses) < 30
+    assert len(losses) == int(np.argmin(losses)) + 3
+
+
+# --- splits and whole runs
+
+
+def test_splits_are_stratified_seeded_and_cover_everything():
+    labels = np.random.default_rng(0).integers(0, 10, 1000)
+    folds = splits.splits(labels, Recipe(folds=5))
+    assert sorted(np.concatenate([rest for _, rest in folds])) == list(range(1000))
+    for train, rest in folds:
+        assert not set(train) & set(rest)
+        np.testing.assert_allclose(np.bincount(labels[rest]), np.bincount(labels) / 5, atol=1)
+    ((_, one),), ((_, same),), ((_, other),) = (splits.splits(labels, Recipe(split_seed=seed)) for seed in (0, 0, 1))
+    assert (one == same).all()
+    assert set(one) != set(other)
+    assert len(one) == 100
+
+
+def test_splits_that_cannot_be_are_refused():
+    with pytest.raises(UserError, match="folds"):
+        splits.splits(np.array([0, 0, 1, 1]), Recipe(folds=3))
+    with pytest.raises(UserError, match="validation_share"):
+        splits.splits(np.array([0, 1] * 5), Recipe(validation_share=0.1))
+
+
+def test_folds_leave_a_whole_run(sample, workplace):
+    recipe = Recipe(model="lenet_small", epochs=2, batch_size=32, folds=3, precision="float32", tta=True)
+    run = runs.place("digit-recognizer", "folds")
+    run.write_config({"competition": "digit-recognizer", "source": "sample", "limit": 240, "recipe": recipe.as_dict()})
+    metrics = session.train(sample, recipe, run)
+    oof, test = run.oof(), run.test()
+    assert oof.dtype == test.dtype == np.float32
+    assert oof.shape == (240, 10)
+    np.testing.assert_allclose(oof.sum(1), 1, atol=1e-3)
+    np.testing.assert_allclose(test.sum(1), 1, atol=1e-3)
+    assert metrics["validation_accuracy"] == pytest.approx((oof.argmax(1) == sample.train_labels).mean())
+    assert len(metrics["fold_accuracies"]) == 3
+    assert sum(metrics["tta_weights"]) == pytest.approx(1, abs=1e-3)
+    assert len(run.network_paths()) == 3
+    assert not (run.folder / ".working").exists()
+    header, *rows = (run.folder / "history.csv").read_text().splitlines()
+    assert header == "fold,epoch,seconds,learning_rate,loss,accuracy,val_loss,val_accuracy"
+    assert [row.split(",")[:2] for row in rows] == [[str(fold), str(epoch)] for fold in range(3) for epoch in (1, 2)]
+    for fold, (_, rest) in enumerate(splits.splits(sample.train_labels, recipe)):
+        network = transfer.load(run.network_path(fold))
+        plain = inference.predict(network, sample.train_images[rest])
+        assert (plain.argmax(1) == oof[rest].argmax(1)).mean() > 0.8
+
+
+def test_without_folds_only_validation_rows_are_predicted(sample, workplace):
+    recipe = Recipe(
+        model="lenet_small", epochs=1, batch_size=32, precision="float32", validation_share=0.25, keep="best"
+    )
+    run = runs.place("digit-recognizer", "plain")
+    session.train(sample, recipe, run)
+    ((_, held_out),) = splits.splits(sample.train_labels, recipe)
+    predicted = np.flatnonzero(~np.isnan(run.oof()).any(axis=1))
+    np.testing.assert_array_equal(predicted, held_out)
+
+
+def test_weights_of_a_run_start_another(sample, workplace):
+    recipe = Recipe(model="lenet_small", epochs=1, batch_size=32, precision="float32")
+    first = runs.place("digit-recognizer", "first")
+    first.write_config({"competition": "digit-recognizer"})
+    session.train(sample, recipe, first)
+    network, taken = transfer.build(
+        Recipe(**{**recipe.as_dict(), "weights": "first"}), (28, 28, 1), 10, "digit-recognizer"
+    )
+    assert taken == ["conv1", "dense1", "logits"]
+    _, without_head = transfer.build(Recipe(**{**recipe.as_dict(), "weights": "first"}), (28, 28, 1), 10, "cifar-10")
+    assert without_head == ["conv1", "dense1"]
+    np.testing.assert_array_equal(
+        network.get_layer("conv1").get_weights()[0],
+        transfer.load(first.network_path(0)).get_layer("conv1").get_weights()[0],
+    )
+    with pytest.raises(UserError, match="no layer"):
+        transfer.build(Recipe(model="resnet_small", weights="first"), (28, 28, 1), 10, "cifar-10")
+
+
+# --- inference
+
+
+def test_views_average_and_need_no_copy_of_all(sample):
+    keras.utils.set_random_seed(0)
+    network, _ = transfer.build(Recipe(model="lenet_small"), (28, 28, 1), 10, "digit-recognizer")
+    images = sample.train_images[:30]
+    left = inference.View("left", shift_x=-1)
+    plain, shifted = inference.predict(network, images), inference.predict(network, images, [left])
+    both = inference.predict(network, images, [inference.PLAIN, left])
+    np.testing.assert_allclose(both, (plain + shifted) / 2, atol=1e-6)
+    by_hand = np.zeros_like(images)
+    by_hand[:, :, :-1] = images[:, :, 1:]
+    np.testing.assert_allclose(shifted, inference.predict(network, by_hand), atol=1e-4)
+    assert len(inference.predict(network, images[:0])) == 0
+
+
+def test_only_symmetric_competitions_are_mirrored():
+    names = [view.name for group in inference.views(False) for view in group]
+    assert not any("mirror" in name for name in names)
+    assert any("mirror" in view.name for group in inference.views(True) for view in group)
