@@ -81,12 +81,20 @@ def load(competition: str, source: str = "auto", data_dir: str | pathlib.Path = 
 
 
 def describe(dataset: Dataset) -> str:
-    """Return what `dataset` is, for the person who trains on it; of the sample loudly, with the way to real data."""
+    """Return in one line what `dataset` is, for the person who trains on it; of the sample loudly.
+
+    Says what stands in the way of a submission, and, if there are any, how many test images are copies of training
+    images.
+    """
     sizes = f"{len(dataset.train_images):,} training images, {len(dataset.test_images):,} test images"
     if dataset.source == "sample":
         return (
             f"*** SAMPLE DATA, not Kaggle's: {dataset.origin} ({sizes}). "
             f"Get the real data with: python -m kit.download {dataset.competition} ***"
         )
-    copies = f"; {len(dataset.duplicates):,} test images are exact copies of training images"
-    return f"{dataset.competition} from {dataset.origin}: {sizes}{copies if len(dataset.duplicates) else ''}"
+    line = f"{dataset.competition} from {dataset.origin}: {sizes}"
+    if len(dataset.duplicates):
+        line += f"; exact copies of training images among the test images: {len(dataset.duplicates):,}"
+    if set(dataset.seen) & set(competitions.get(dataset.competition).test_images_in):
+        line += "; Kaggle's test images are among them, so nothing trained on these may be submitted"
+    return line

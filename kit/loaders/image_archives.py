@@ -137,10 +137,10 @@ def _decode(data: bytes, image_shape: tuple[int, int, int]) -> np.ndarray:
     width, height = struct.unpack(">II", data[16:24])
     if (height, width) != image_shape[:2]:
         raise ValueError(f"is {width}×{height} pixels, not {image_shape[1]}×{image_shape[0]}")
+    mode = "RGB" if image_shape[2] == 3 else "L"
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            return np.frombuffer(picture.convert("RGB" if image_shape[2] == 3 else "L").tobytes(), np.uint8).reshape(
-                image_shape
-            )
+            pixels = (picture if picture.mode == mode else picture.convert(mode)).tobytes()
+        return np.frombuffer(pixels, np.uint8).reshape(image_shape)
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise ValueError(f"is a damaged PNG ({error})") from None

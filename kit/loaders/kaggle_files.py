@@ -32,7 +32,9 @@ class KaggleFiles:
     @property
     def remedy(self) -> str:
         """The step that mends a damaged file."""
-        return f"get it again: python -m kit.download {self.competition}"
+        if self.folder.is_relative_to(KAGGLE_INPUT):
+            return "add the competition's data to the notebook again"
+        return f"delete it and get it again: python -m kit.download {self.competition}"
 
     def any(self) -> bool:
         """Whether at least one of the competition's files is here, in any form."""
@@ -116,7 +118,7 @@ class KaggleFiles:
         """Return what holds the file `name`: itself, a zip, or the folder it was unpacked into."""
         path = self._find(name)
         if path is None:
-            raise UserError(f"{self.folder / name} is missing; {self.remedy}")
+            raise UserError(f"{self.folder / name} is missing; get it with: python -m kit.download {self.competition}")
         return path
 
     def _find(self, name: str) -> pathlib.Path | None:
