@@ -11,6 +11,7 @@ from kit import loaders
 from kit.errors import UserError
 from kit.loaders import kaggle_files
 from kit.loaders.leaks import duplicates
+from kit.loaders.limit import limited
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +140,19 @@ def test_copies_of_training_images_in_the_test_set_are_reported(tmp_path):
         dataset = loaders.load("digit-recognizer", data_dir=tmp_path)
         np.testing.assert_array_equal(dataset.duplicates, [[2, 4]])
         assert "among the test images: 1" in loaders.describe(dataset)
+
+
+def test_a_limited_data_set_keeps_its_own_copies_only():
+    rng = np.random.default_rng(0)
+    train, test = (rng.integers(0, 256, (count, 4, 4, 1), np.uint8) for count in (100, 60))
+    test[:50] = train[:50]
+    labels = (np.arange(100) % 10).astype(np.uint8)
+    whole = loaders.Dataset(
+        "digit-recognizer", "kaggle", "x", train, labels, test, np.arange(60), duplicates=duplicates(train, test)
+    )
+    part = limited(whole, 40)
+    assert 0 < len(part.duplicates) < 50
+    np.testing.assert_array_equal(part.duplicates, duplicates(part.train_images, test))
 
 
 def test_importing_the_loaders_is_cheap():

@@ -243,6 +243,20 @@ def test_a_plain_directory_is_read():
     assert list(archive.contents()) == [bytes(range(10)), bytes(range(10, 30))]
 
 
+@pytest.mark.parametrize("place", [3, 5, 6, 15])  # where the streams lie, how long they are, what comes out
+def test_absurd_numbers_in_a_directory_are_refused(place):
+    directory = plain_directory()
+    huge = directory[:place] + bytes([0xFF] * 9) + directory[place + 1 :]
+    with pytest.raises(BadSevenZip):
+        list(SevenZip(io.BytesIO(with_directory(bytes(range(30)), huge))).contents())
+
+
+def test_a_directory_said_to_lie_beyond_all_files_is_refused():
+    start = struct.pack("<QQI", 2**63, 10, 0)
+    with pytest.raises(BadSevenZip):
+        SevenZip(io.BytesIO(b"7z\xbc\xaf\x27\x1c\0\4" + struct.pack("<I", zlib.crc32(start)) + start))
+
+
 def test_an_encrypted_archive_is_refused():
     stream = io.BytesIO()
     with py7zr.SevenZipFile(stream, "w", password="secret") as writer:

@@ -30,6 +30,8 @@ def limited(dataset: Dataset, limit: int) -> Dataset:
     stratify = dataset.train_labels if len(rows) - limit >= classes else None
     kept, _ = train_test_split(rows, train_size=limit, stratify=stratify, random_state=0)
     kept = np.sort(kept)
+    copies = dataset.duplicates[np.isin(dataset.duplicates[:, 1], kept)]
+    copies[:, 1] = np.searchsorted(kept, copies[:, 1])
     return dataclasses.replace(
-        dataset, train_images=dataset.train_images[kept], train_labels=dataset.train_labels[kept]
+        dataset, train_images=dataset.train_images[kept], train_labels=dataset.train_labels[kept], duplicates=copies
     )

@@ -1,170 +1,20 @@
-"""7z archives read as streams: first the members' names and sizes, then their contents, one after another.
+"""The directory at the end of a 7z archive: what its streams are, and which files come out of them."""
 
-Only the standard library's decompressors are needed, memory stays at a few megabytes and the dictionary of the
-compression, and a member costs microseconds; a general 7z library spends longer on each member than a small picture
-takes to decode. What 7-Zip and py7zr write by default is read; encrypted archives and rare methods are refused.
-
-Reference: `DOC/7zFormat.txt` of the LZMA SDK, https://www.7-zip.org/sdk.html
-"""
-
-import bz2
-import lzma
 import struct
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from kit.loaders.seven_zip.folders import BadSevenZip, Folder, unpack
+
 MAGIC = b"7z\xbc\xaf\x27\x1c"
-CHUNK = 1 << 20
 LARGEST_HEADER = 1 << 28
-LARGEST_DICTIONARY = 1 << 28  # bytes of memory that an archive may ask for; 7-Zip's strongest setting asks for 2²⁶
-LZMA2, X86 = b"\x21", (b"\x04", b"\x03\x03\x01\x03")
+LARGEST_NUMBER = 1 << 56  # sums of a few such are still places in a file
 
 (END, HEADER, _, _, MAIN_STREAMS, FILES, PACK, FOLDERS, SUBSTREAMS, SIZE, CRC, FOLDER, FOLDER_SIZES) = range(13)
 SUBSTREAM_COUNTS, EMPTY_STREAM, EMPTY_FILE, NAMES, ENCODED_HEADER = 0x0D, 0x0E, 0x0F, 0x11, 0x17
 
 
-class BadSevenZip(Exception):
-    """The archive is damaged, truncated, hostile, or of a kind that is not read here; the text says which."""
-
-
-@dataclass
-class _Folder:
-    """One compressed stream, which holds the contents of one or more members, back to back."""
-
-    coders: list[tuple[bytes, bytes]]  # method and properties, in the order of decompression
-    last: int = 0  # the coder whose output is the content
-    size: int = 0
-    crc: int | None = None
-    packed_start: int = 0
-    packed_size: int = 0
-    sizes: list[int] = field(default_factory=list)
-    crcs: list[int | None] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Member:
-    """A file in the archive: its name with "/" between folders, its size in bytes."""
-
-    name: str
-    size: int
-
-
-class SevenZip:
-    """An opened archive.
-
-    Attributes:
-        members: the files, in the order in which `contents` yields them; folders are left out.
-
-    Raises:
-        BadSevenZip: the archive's directory cannot be read.
-    """
-
-    members: list[Member]
-
-    def __init__(self, stream: BinaryIO):
-        self._stream = stream
-        self._folders, entries = _read_directory(stream)
-        sizes = (size for folder in self._folders for size in folder.sizes)
-        try:
-            self.members = [
-                Member(name, next(sizes) if has_stream else 0)
-                for name, has_stream, is_folder in entries
-                if not is_folder
-            ]
-        except StopIteration:
-            raise BadSevenZip("it names more files than it holds") from None
-        self._has_stream = [has_stream for _, has_stream, is_folder in entries if not is_folder]
-        if next(sizes, None) is not None:
-            raise BadSevenZip("it holds more files than it names")
-
-    def contents(self) -> Iterator[bytes]:
-        """Yield the content of every member, checked against the archive's checksums.
-
-        Raises:
-            BadSevenZip: the data are damaged or truncated, or compressed in a way that is not read here.
-        """
-        streams = (content for folder in self._folders for content in _unpack(self._stream, folder))
-        for has_stream in self._has_stream:
-            yield next(streams) if has_stream else b""
-
-
-def _unpack(stream: BinaryIO, folder: _Folder) -> Iterator[bytes]:
-    """Yield the contents that lie in one folder."""
-    chunks = _decompressed(stream, folder)
-    buffer, position = b"", 0
-    for size, crc in zip(folder.sizes, folder.crcs, strict=True):
-        if len(buffer) - position < size:
-            parts = [buffer[position:]]
-            missing = size - len(parts[0])
-            while missing > 0:
-                parts.append(next(chunks))
-                missing -= len(parts[-1])
-            buffer, position = b"".join(parts), 0
-        content = buffer[position : position + size]
-        position += size
-        if crc is not None and zlib.crc32(content) != crc:
-            raise BadSevenZip("a checksum does not fit: the file is damaged")
-        yield content
-
-
-def _decompressed(stream: BinaryIO, folder: _Folder) -> Iterator[bytes]:
-    """Yield the folder's `size` bytes in pieces of at most CHUNK."""
-    decoder = _decoder(folder)
-    stream.seek(folder.packed_start)
-    packed_left, left = folder.packed_size, folder.size
-    while left:
-        data = b""
-        if decoder is None or decoder.needs_input:
-            data = stream.read(min(CHUNK, packed_left))
-            packed_left -= len(data)
-        try:
-            piece = data if decoder is None else decoder.decompress(data, min(CHUNK, left))
-        except (lzma.LZMAError, OSError, EOFError) as error:
-            raise BadSevenZip(f"the compressed data are damaged ({error})") from None
-        if not piece and not data:
-            raise BadSevenZip("it ends in the middle of the data: it is truncated or damaged")
-        left -= len(piece)
-        if left < 0:
-            raise BadSevenZip("it holds more data than it says")
-        yield piece
-
-
-def _decoder(folder: _Folder) -> lzma.LZMADecompressor | bz2.BZ2Decompressor | None:
-    """Return the decompressor of a folder, or None where its data are stored as they are."""
-    (method, properties), *filters = folder.coders
-    if filters and not (method == LZMA2 and [name for name, _ in filters] in ([name] for name in X86)):
-        # LZMA of the first kind has no end mark, without which liblzma keeps the filter's last bytes to itself.
-        raise BadSevenZip("it is encrypted, or compressed by methods together that are not read here")
-    if method == b"\x00":
-        return None
-    if method == b"\x04\x02\x02":
-        return bz2.BZ2Decompressor()
-    try:
-        if method == b"\x03\x01\x01":
-            packed, dictionary = struct.unpack("<BI", properties)
-            rest, lc = divmod(packed, 9)
-            pb, lp = divmod(rest, 5)
-            options = {"id": lzma.FILTER_LZMA1, "lc": lc, "lp": lp, "pb": pb}
-        elif method == LZMA2:
-            (bits,) = struct.unpack("<B", properties)
-            dictionary = (2 | bits & 1) << (bits // 2 + 11) if bits < 40 else LARGEST_DICTIONARY + 1
-            options = {"id": lzma.FILTER_LZMA2}
-        else:
-            raise BadSevenZip(f"it is compressed by a method that is not read here (number {method.hex()})")
-        # No more of a dictionary is ever used than the data are long.
-        dictionary = min(dictionary, max(folder.size, 4096))
-        if dictionary > LARGEST_DICTIONARY:
-            raise BadSevenZip(f"reading it would take {dictionary >> 20} MB of memory")
-        options["dict_size"] = max(dictionary, 4096)
-        chain = [{"id": lzma.FILTER_X86}] * len(filters) + [options]
-        return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=chain)
-    except (struct.error, lzma.LZMAError, ValueError):
-        raise BadSevenZip("its compression settings make no sense") from None
-
-
-def _read_directory(stream: BinaryIO) -> tuple[list[_Folder], list[tuple[str, bool, bool]]]:
+def read_directory(stream: BinaryIO) -> tuple[list[Folder], list[tuple[str, bool, bool]]]:
     """Return the compressed streams, and for every entry its name, whether it has content, whether it is a folder."""
     start = stream.read(32)
     if len(start) < 32 or not start.startswith(MAGIC):
@@ -172,8 +22,8 @@ def _read_directory(stream: BinaryIO) -> tuple[list[_Folder], list[tuple[str, bo
     start_crc, offset, size, crc = struct.unpack("<IQQI", start[8:])
     if zlib.crc32(start[12:]) != start_crc:
         raise BadSevenZip("its first bytes are damaged")
-    if size > LARGEST_HEADER:
-        raise BadSevenZip(f"its directory of {size} bytes is too large to be true")
+    if size > LARGEST_HEADER or offset > LARGEST_NUMBER:
+        raise BadSevenZip(f"its directory, {size} bytes at {offset}, is too large to be true")
     stream.seek(32 + offset)
     header = stream.read(size)
     if len(header) < size:
@@ -188,7 +38,7 @@ def _read_directory(stream: BinaryIO) -> tuple[list[_Folder], list[tuple[str, bo
         folders = fields.streams()
         if len(folders) != 1 or folders[0].size > LARGEST_HEADER:
             raise BadSevenZip("its directory is damaged")
-        fields = _Fields(b"".join(_unpack(stream, folders[0])))
+        fields = _Fields(b"".join(unpack(stream, folders[0])))
         kind = fields.byte()
     if kind == END:
         return [], []
@@ -227,7 +77,10 @@ class _Fields:
         first = self.byte()
         following = 8 - (first ^ 0xFF).bit_length()
         high = first & (0x7F >> following) if following < 8 else 0
-        return int.from_bytes(self.take(following), "little") | high << (8 * following)
+        number = int.from_bytes(self.take(following), "little") | high << (8 * following)
+        if number > LARGEST_NUMBER:
+            raise BadSevenZip("its directory is damaged")
+        return number
 
     def count(self) -> int:
         """A number of things that each take up room in what follows, so that it cannot be absurdly large."""
@@ -249,7 +102,7 @@ class _Fields:
         if self.byte() != kind:
             raise BadSevenZip("its directory is damaged")
 
-    def streams(self) -> list[_Folder]:
+    def streams(self) -> list[Folder]:
         """Where the compressed streams lie, how they are compressed and what sizes come out."""
         folders, packed = [], []
         start = 0
@@ -283,7 +136,7 @@ class _Fields:
                 raise BadSevenZip("its directory is damaged")
         return sizes
 
-    def _folders(self) -> list[_Folder]:
+    def _folders(self) -> list[Folder]:
         self.expect(FOLDER)
         count = self.count()
         self.expect(0)  # the description of the folders lies here, not elsewhere
@@ -298,7 +151,7 @@ class _Fields:
                 folder.crc = crc
         return folders
 
-    def _folder(self) -> _Folder:
+    def _folder(self) -> Folder:
         coders = []
         for _ in range(self.count()):
             flags = self.byte()
@@ -315,9 +168,9 @@ class _Fields:
             order.append(following[order[-1]])
         if not coders or sorted(order) != list(range(len(coders))):
             raise BadSevenZip("its directory is damaged")
-        return _Folder([coders[number] for number in order], last=order[-1])
+        return Folder([coders[number] for number in order], last=order[-1])
 
-    def _substreams(self, folders: list[_Folder]) -> None:
+    def _substreams(self, folders: list[Folder]) -> None:
         counts = [1] * len(folders)
         kind = self.byte()
         if kind == SUBSTREAM_COUNTS:
