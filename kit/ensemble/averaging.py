@@ -93,13 +93,10 @@ def pool(probabilities: np.ndarray, weights: np.ndarray, geometric: bool = False
     Returns:
         float32 (n, classes).
     """
-    weights = weights.astype(np.float32)
-    if not geometric:
-        return np.tensordot(weights, probabilities, 1)
-    logits = np.zeros(probabilities.shape[1:], np.float32)
-    for weight, member in zip(weights, probabilities, strict=True):  # one by one: no second copy of all members
-        logits += weight * np.log(np.maximum(member, FLOOR))
-    return softmax(logits)
+    pooled = np.zeros(probabilities.shape[1:], np.float32)
+    for weight, member in zip(weights.astype(np.float32), probabilities, strict=True):
+        pooled += weight * (np.log(np.maximum(member, FLOOR)) if geometric else member)
+    return softmax(pooled) if geometric else pooled
 
 
 def _lowest_log_loss(oof, labels, geometric):

@@ -65,7 +65,8 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _stacked(probabilities) -> np.ndarray:
-    stacked = np.asarray(probabilities, dtype=np.float32)
+    # Rows picked by `oof[:, rows]` lie in another order in memory, in which every product would copy all of them.
+    stacked = np.ascontiguousarray(probabilities, dtype=np.float32)
     if stacked.ndim != 3 or 0 in stacked.shape:
         raise ValueError(f"probabilities must be (members, images, classes), not of shape {stacked.shape}")
     for number, member in enumerate(stacked):

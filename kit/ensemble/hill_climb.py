@@ -7,6 +7,7 @@ from kit.ensemble.contract import Ensemble
 
 SMALLEST_BAG = 10  # fewer candidates than this leave a bag nothing to choose from
 BAG_PREDICTIONS = 1_000_000  # members × images that a bag looks at, at most: it bounds time and memory
+RIVALS = 4  # classes that a climb watches beside an image's true one: those that the bag's mean finds likeliest
 
 
 class HillClimb(Ensemble):
@@ -49,49 +50,50 @@ class HillClimb(Ensemble):
         if not len(contested):
             self.weights_ = only_best
             return self
-        rng = np.random.default_rng(self.random_state)
-        others = np.delete(np.arange(members), best)
-        drawn = min(len(others), max(SMALLEST_BAG, round(self.bag_share * members)) - 1)
-        bags = []
-        for _ in range(self.bags if drawn < len(others) else 1):
-            bag = np.append(best, np.sort(rng.choice(others, drawn, replace=False)))
-            images = min(len(contested), BAG_PREDICTIONS // len(bag))
-            rows = np.sort(rng.choice(contested, images, replace=False))
-            bags.append(np.zeros(members))
-            bags[-1][bag] = _climb([oof[member][rows] for member in bag], labels[rows], self.rounds)
+        bags = self._climb_bags(oof, labels, contested, best)
         # The average of good ensembles need not be as good as they are: it has to show it, beside the best of them.
-        candidates = [np.mean(bags, axis=0), only_best, *bags]
-        accurate = [(pool(oof, weights).argmax(axis=1) == labels).sum() for weights in candidates[:2]]
-        if accurate[0] < accurate[1]:
-            accurate += [(pool(oof, weights).argmax(axis=1) == labels).sum() for weights in bags]
-        self.weights_ = candidates[int(np.argmax(accurate))]
+        candidates = [np.mean(bags, axis=0), only_best]
+        right = [(pool(oof, weights).argmax(axis=1) == labels).sum() for weights in candidates]
+        if right[0] < right[1]:
+            candidates += bags
+            right += [(pool(oof, weights).argmax(axis=1) == labels).sum() for weights in bags]
+        self.weights_ = candidates[int(np.argmax(right))]
         return self
 
     def predict_proba(self, test: np.ndarray) -> np.ndarray:
         """Return float32 (m, classes) for members' probabilities (members, m, classes)."""
         return pool(self._predictable(test), self.weights_)
 
+    def _climb_bags(self, oof, labels, contested, best):
+        """Return the weights, (members,), that each bag ends with."""
+        rng = np.random.default_rng(self.random_state)
+        others = np.delete(np.arange(len(oof)), best)
+        drawn = min(len(others), max(SMALLEST_BAG, round(self.bag_share * len(oof))) - 1)
+        bags = []
+        for _ in range(self.bags if drawn < len(others) else 1):
+            bag = np.append(best, np.sort(rng.choice(others, drawn, replace=False)))
+            images = min(len(contested), BAG_PREDICTIONS // len(bag))
+            rows = np.sort(rng.choice(contested, images, replace=False))
+            bags.append(np.zeros(len(oof)))
+            bags[-1][bag] = _climb([oof[member][rows] for member in bag], labels[rows], self.rounds)
+        return bags
+
 
 def _climb(candidates, labels, rounds):
     """Climb from the first of `candidates`, each (n, classes); returns the best ensemble's weights on the way."""
-    images, classes = candidates[0].shape
-    rows = np.arange(images)
-    # Classes before images: the strongest rival is then a maximum of whole rows, which is many times faster.
-    rivals = np.stack([candidate.T for candidate in candidates])
-    truths = rivals[:, labels, rows]
-    rivals[:, labels, rows] = -1  # sums of -1 stay below sums of probabilities
-    truth, rival = np.zeros(images, np.float32), np.zeros((classes, images), np.float32)
+    truths, rivals = _truths_and_rivals(candidates, labels)
+    truth, rival = np.zeros_like(truths[0]), np.zeros_like(rivals[0])
     trial, strongest, margin = np.empty_like(rival), np.empty_like(truth), np.empty_like(truth)
     counts, best_counts, highest = np.zeros(len(candidates)), None, -np.inf
     for size in range(1, rounds + 1):
         step, step_score = 0, -np.inf
         for candidate in range(1 if size == 1 else len(candidates)):
             np.add(rival, rivals[candidate], out=trial)
-            np.max(trial, axis=0, out=strongest)
+            np.maximum.reduce(trial, axis=0, out=strongest)
             np.add(truth, truths[candidate], out=margin)
             margin -= strongest
             # The mean margin lies within (-1, 1): less than one image, so it only parts equals.
-            score = np.count_nonzero(margin > 0) + margin.mean(dtype=np.float64) / (2 * size)
+            score = np.count_nonzero(margin > 0) + float(margin.sum()) / (2 * size * len(labels))
             if score > step_score:
                 step, step_score = candidate, score
         truth += truths[step]
@@ -100,3 +102,17 @@ def _climb(candidates, labels, rounds):
         if step_score > highest:
             highest, best_counts = step_score, counts.copy()
     return best_counts / best_counts.sum()
+
+
+def _truths_and_rivals(candidates, labels):
+    """Return the candidates' probabilities for the truth, (candidates, n), and for its rivals, (candidates, RIVALS, n).
+
+    Classes stand before images, as a maximum of whole rows is many times faster than one within each row.
+    """
+    rows = np.arange(len(labels))
+    together = sum(candidates)
+    together[rows, labels] = -1
+    count = min(RIVALS, together.shape[1] - 1)
+    strongest = np.ascontiguousarray(np.argpartition(-together, count - 1, axis=1)[:, :count].T)
+    truths = np.stack([candidate[rows, labels] for candidate in candidates])
+    return truths, np.stack([candidate[rows, strongest] for candidate in candidates])

@@ -71,6 +71,8 @@ def write(run: Run, members: Members, method: str, fitted: Ensemble, nested: np.
     }
     if weights is not None:
         config["weights"] = dict(zip(members.names, map(float, weights), strict=True))
+    if hasattr(fitted, "temperature_"):
+        config["temperature"] = fitted.temperature_
     metrics = _metrics(members, fitted, nested, test, weights, seed)
     run.write_config(config)
     run.write_metrics(metrics)
@@ -116,17 +118,15 @@ def _metrics(members, fitted, nested, test, weights, seed):
 def _write_figures(run, members, nested):
     from kit import figures
 
-    labels, names = members.labels, members.names
+    labels, names, rival = members.labels, members.names, members.names[members.best]
     words = competitions.get(members.dataset.competition).class_names
-    accuracies = [judging.accuracy(own, labels) for own in members.oof]
-    best = int(np.argmax(accuracies))
-    shares = judging.disagreement(members.oof)
-    run.write_figure("pairwise-disagreement", figures.pairwise_disagreement(names, shares, accuracies))
-    before = members.oof[best].argmax(axis=1)
-    after = nested.argmax(axis=1)
-    run.write_figure("gains-by-class", figures.gains_by_class(labels, before, after, names[best], words))
+    run.write_figure(
+        "pairwise-disagreement", figures.pairwise_disagreement(names, members.disagreement, members.accuracies)
+    )
+    before, after = members.predicted[members.best], nested.argmax(axis=1)
+    run.write_figure("gains-by-class", figures.gains_by_class(labels, before, after, rival, words))
     images = members.dataset.train_images[members.rows]
-    run.write_figure("changed-images", figures.changed_images(images, labels, before, after, names[best], words))
+    run.write_figure("changed-images", figures.changed_images(images, labels, before, after, rival, words))
 
 
 def _plain(value):

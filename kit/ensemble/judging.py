@@ -52,8 +52,9 @@ def nested_probabilities(
     fold = fold_of_each(labels, folds, seed)
     nested = np.empty(oof.shape[1:], np.float32)
     for number in range(folds):
-        fitted = clone(estimator).fit(oof[:, fold != number], labels[fold != number])
-        nested[fold == number] = fitted.predict_proba(oof[:, fold == number])
+        fitting, held_out = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+        fitted = clone(estimator).fit(np.take(oof, fitting, axis=1), labels[fitting])
+        nested[held_out] = fitted.predict_proba(np.take(oof, held_out, axis=1))
     return nested
 
 
@@ -81,11 +82,6 @@ class Comparison:
     lost: int
     p_value: float
 
-    @property
-    def within_noise(self) -> bool:
-        """Whether the second is not shown to be better than the first."""
-        return self.gained <= self.lost or self.p_value >= SIGNIFICANT
-
 
 def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> Comparison:
     """Compare two predictions of the same images by McNemar's exact test.
@@ -105,18 +101,17 @@ def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> Compar
     return Comparison(gained, lost, p_value)
 
 
-def disagreement(probabilities: np.ndarray) -> np.ndarray:
+def disagreement(predicted: np.ndarray) -> np.ndarray:
     """Return for each pair of members the share of images that they put into different classes.
 
     Args:
-        probabilities: (members, n, classes).
+        predicted: (members, n) integers, each member's labels.
 
     Returns:
         float64 (members, members), symmetric, 0 on the diagonal.
     """
-    predicted = np.stack([member.argmax(axis=1) for member in probabilities])
     agreed = np.zeros((len(predicted), len(predicted)))
-    for label in range(probabilities.shape[2]):
+    for label in np.unique(predicted):
         said = (predicted == label).astype(np.float32)
         agreed += said @ said.T
     return 1 - agreed / predicted.shape[1]

@@ -1,12 +1,14 @@
 """Which runs an ensemble joins, and whether they belong together."""
 
 import fnmatch
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from kit import competitions, runs
+from kit.ensemble import judging
 from kit.errors import UserError
 from kit.loaders import Dataset
 from kit.runs import Run
@@ -17,7 +19,7 @@ ROUNDING = 0.02  # how far a row of 16-bit probabilities may be from a sum of 1
 _TOGETHER = {
     "competition": "an ensemble joins runs of one competition",
     "source": "train them with the same --source",
-    "data_fingerprint": "they were trained on other images, other labels or in another order; train them on the same data",
+    "data_fingerprint": "the images, the labels or their order differ; train them on the same data",
     "folds": "train them with the same --folds",
     "split_seed": "train them with the same --split-seed",
     "validation_share": "train them with the same --validation-share",
@@ -59,6 +61,26 @@ class Members:
     def folds(self) -> int:
         """The members' folds; 0 for one validation split."""
         return self.metrics[0]["folds"]
+
+    @functools.cached_property
+    def predicted(self) -> np.ndarray:
+        """Each member's labels for `rows`, (members, n) int16."""
+        return np.stack([own.argmax(axis=1).astype(np.int16) for own in self.oof])
+
+    @functools.cached_property
+    def accuracies(self) -> np.ndarray:
+        """Each member's accuracy on `rows`, (members,) of 0…1."""
+        return (self.predicted == self.labels).mean(axis=1)
+
+    @property
+    def best(self) -> int:
+        """The number of the most accurate member; of equals, the first."""
+        return int(self.accuracies.argmax())
+
+    @functools.cached_property
+    def disagreement(self) -> np.ndarray:
+        """For each pair of members the share of `rows` that they put into different classes, (members, members)."""
+        return judging.disagreement(self.predicted)
 
     def test(self) -> np.ndarray:
         """Read the members' test probabilities, float32 (members, m, classes).
@@ -153,7 +175,8 @@ def _check_together(members, metrics):
                 if field == "data_fingerprint":
                     first, other = f"{first[:12]}…", f"{other[:12]}…"
                 raise UserError(
-                    f"{run.folder} does not belong to {members[0].folder}: its {field} is {other}, not {first}; {remedy}."
+                    f"{run.folder} does not belong to {members[0].folder}: "
+                    f"its {field} is {other}, not {first}; {remedy}."
                 )
 
 
@@ -164,22 +187,23 @@ def _dataset(run, facts, limit, data_dir):
     dataset = limited(loaders.load(facts["competition"], facts["source"], data_dir), limit)
     if runs.fingerprint(dataset.train_images, dataset.train_labels) != facts["data_fingerprint"]:
         raise UserError(
-            f"{run.folder} was trained on other images or labels than those of {dataset.origin}; give their --data-dir, "
-            "or train the run again."
+            f"{run.folder} was trained on other images or labels than those of {dataset.origin}; "
+            "give their --data-dir, or train the run again."
         )
     return dataset
 
 
 def _read(members, dataset):
-    """Read the out-of-fold probabilities of the rows that all members have; two passes, so that memory holds one copy."""
+    """Read the out-of-fold probabilities of the rows that all members have."""
     shape = (len(dataset.train_labels), competitions.get(dataset.competition).classes)
     shared = np.ones(shape[0], bool)
+    # Two passes: the rows are known before the one large array is made, so memory never holds it twice.
     for run in members:
         known = _predicted(run, "oof.npy", run.oof(), shape)
         if not known.any():
             raise UserError(
-                f"{run.folder} has no out-of-fold predictions, so nothing tells how good it is; train it with --folds or "
-                "a --validation-share."
+                f"{run.folder} has no out-of-fold predictions, so nothing tells how good it is; "
+                "train it with --folds or a --validation-share."
             )
         shared &= known
     rows = np.flatnonzero(shared)

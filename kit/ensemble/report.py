@@ -18,8 +18,7 @@ def table(members: Members, weights: np.ndarray | None, joined: dict[str, np.nda
         joined: out-of-fold probabilities (n, classes) of the plain mean and of the ensemble, by name.
     """
     labels = members.labels
-    accuracies = np.array([judging.accuracy(own, labels) for own in members.oof])
-    order = np.argsort(-accuracies, kind="stable")
+    order = np.argsort(-members.accuracies, kind="stable")
     width = max(map(len, [*members.names, *joined]))
     lines = [f"{'run':<{width}}  accuracy  log-loss{'' if weights is None else '  weight'}"]
     for number in order[:MOST_LINES]:
@@ -40,8 +39,7 @@ def comparison(members: Members, nested: np.ndarray, mean: np.ndarray | None) ->
         mean: (n, classes), those of the plain mean; None where the ensemble is the plain mean.
     """
     labels = members.labels
-    best = int(np.argmax([judging.accuracy(own, labels) for own in members.oof]))
-    rivals = [(f"the best member, {members.names[best]}", members.oof[best])]
+    rivals = [(f"the best member ({members.names[members.best]})", members.oof[members.best])]
     if mean is not None:
         rivals.append(("the plain mean", mean))
     lines = []
@@ -52,14 +50,16 @@ def comparison(members: Members, nested: np.ndarray, mean: np.ndarray | None) ->
             f"against {rival}: {points:+.3f} points ({found.gained} images gained, {found.lost} lost; "
             f"McNemar's p = {found.p_value:.2g})"
         )
-        if found.within_noise:
-            lines.append(f"warning: that is no gain on {rival} beyond noise.")
+        if found.p_value >= judging.SIGNIFICANT:
+            lines.append(f"warning: the difference from {rival} is within noise.")
+        elif found.lost > found.gained:
+            lines.append(f"warning: this is worse than {rival}.")
     return "\n".join(lines)
 
 
 def disagreements(members: Members) -> str:
     """Return on what share of the images each pair of members disagrees: a table for few, a summary for many."""
-    shares = judging.disagreement(members.oof)
+    shares = members.disagreement
     pairs = shares[np.triu_indices(len(shares), 1)]
     summary = (
         f"two members disagree on {pairs.mean():.2%} of the images on average ({pairs.min():.2%} to {pairs.max():.2%})"

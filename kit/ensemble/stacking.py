@@ -57,7 +57,8 @@ class Stack(Ensemble):
 
     def predict_proba(self, test: np.ndarray) -> np.ndarray:
         """Return float32 (m, classes) for members' probabilities (members, m, classes)."""
-        return self._all_classes(self.model_, _logits(self._predictable(test)) / np.float32(self.scale_))
+        logits = _logits(self._predictable(test))
+        return self._all_classes(self.model_, logits / np.float32(self.scale_))
 
     def _all_classes(self, model, logits):
         """The model's probabilities with a column for every class, also for those that it was never shown."""

@@ -25,9 +25,9 @@ def pairwise_disagreement(names: Sequence[str], shares: np.ndarray, accuracies: 
     figure = canvas.sheet(side + 2.2 + 0.12 * longest, side + 1.2 + (0.1 * longest if named else 0))
     axes = figure.subplots()
     apart = ~np.eye(members, dtype=bool)
-    shown = axes.imshow(np.where(apart, shares, np.nan), cmap=canvas.SEQUENTIAL, vmin=0)
+    shown = axes.imshow(np.where(apart, shares, np.nan), cmap=canvas.SEQUENTIAL)
     if numbered:
-        middle = shares[apart].max() / 2
+        middle = (shares[apart].min() + shares[apart].max()) / 2
         for row, column in np.argwhere(apart):
             share = shares[row, column]
             axes.text(
