@@ -79,6 +79,11 @@ def picture(axes: Axes, image: np.ndarray, title: str = "", colour: str = "black
     axes.set_title(title, fontsize=SMALL, color=colour, pad=4)
 
 
+def row_name(axes: Axes, text: str) -> None:
+    """Write the name of a row of pictures to the left of its first."""
+    axes.text(-0.1, 0.5, text, transform=axes.transAxes, ha="right", va="center", fontsize=NORMAL)
+
+
 def class_words(classes: int, class_names: Sequence[str] | None) -> list[str]:
     """Return the names of `classes` classes: those given, or their numbers."""
     return [str(name) for name in class_names] if class_names is not None else [str(one) for one in range(classes)]

@@ -53,7 +53,7 @@ def class_examples(
             cell.set_axis_off()
         for cell, image in zip(row, images[labels == label], strict=False):
             canvas.picture(cell, image)
-        row[0].text(-0.15, 0.5, words[label], transform=row[0].transAxes, ha="right", va="center", fontsize=15)
+        canvas.row_name(row[0], words[label])
     return figure
 
 
@@ -164,7 +164,7 @@ def augmentation(
             title = words[int(labels[place])] if words is not None and row == 0 else ""
             canvas.picture(cells[row, place], images[place], title)
     for row, side in ((0, "before"), (1, "after")):
-        cells[row, 0].text(-0.12, 0.5, side, transform=cells[row, 0].transAxes, ha="right", va="center", fontsize=14)
+        canvas.row_name(cells[row, 0], side)
     return figure
 
 

@@ -1,0 +1,212 @@
+"""Which pixels spoke for a class: Grad-CAM and its guided form."""
+
+import contextlib
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from matplotlib import colormaps
+
+from kit.figures import canvas
+from kit.figures.anatomy import Anatomy, Step, dissect
+from kit.figures.gradients import gradient_of
+
+SMALLEST_MAP = 4
+RECTIFIERS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU, keras.layers.Activation)
+
+
+def grad_cam(
+    network: keras.Model,
+    images: np.ndarray,
+    labels: np.ndarray | None = None,
+    class_names: Sequence[str] | None = None,
+    guided: bool = True,
+    layer: str | None = None,
+) -> canvas.Figure:
+    """Show where the network looks when it sees its predicted class, and where for the true class if that differs.
+
+    Args:
+        network: pixels to logits.
+        images: (n, h, w, 1 or 3), pixel values 0…255; a column each, so a dozen at most reads well.
+        labels: (n,) integers, the truth, or None.
+        class_names: what each class is called; its number by default.
+        guided: whether to add guided Grad-CAM, the single pixels within the warm region.
+        layer: the layer whose maps are weighed; by default the last one with at least 4 × 4 places.
+    """
+    images = np.asarray(images)
+    logits = keras.ops.convert_to_numpy(network(images.astype(np.float32), training=False)).astype(np.float64)
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    probabilities = powers / powers.sum(1, keepdims=True)
+    words = canvas.class_words(logits.shape[1], class_names)
+    said = logits.argmax(1)
+    truth = said if labels is None else np.asarray(labels).astype(int)
+    asked = [("predicted", said)] if (said == truth).all() else [("predicted", said), ("true", truth)]
+    rows = 1 + len(asked) * (2 if guided else 1)
+    figure = canvas.sheet(1.55 * len(images) + 1.3, 1.72 * rows + 0.3)
+    cells = figure.subplots(rows, len(images), squeeze=False)
+    for place, image in enumerate(images):
+        right = said[place] == truth[place]
+        title = "" if labels is None else f"is {words[truth[place]]}"
+        canvas.picture(cells[0, place], image, title, canvas.RIGHT if right else canvas.WRONG)
+    row = 1
+    for name, classes in asked:
+        maps = grad_cam_maps(network, images, classes, layer)
+        pixels = guided_gradients(network, images, classes) * maps[..., None] if guided else None
+        for place, one in enumerate(classes):
+            title = f"{words[one]} {100 * probabilities[place, one]:.0f} %"
+            canvas.picture(cells[row, place], _warmed(images[place], maps[place]), title)
+            if guided:
+                canvas.picture(cells[row + 1, place], _around_grey(pixels[place]))
+        canvas.row_name(cells[row, 0], f"for the\n{name}\nclass")
+        if guided:
+            canvas.row_name(cells[row + 1, 0], "its pixels\n(guided)")
+        row += 2 if guided else 1
+    return figure
+
+
+def grad_cam_maps(
+    network: keras.Model, images: np.ndarray, classes: np.ndarray, layer: str | None = None
+) -> np.ndarray:
+    """Return where the network looks for a class, as maps of 0…1 in the images' size, float32 (n, h, w).
+
+    Args:
+        network: pixels to logits.
+        images: (n, h, w, c), pixel values 0…255.
+        classes: (n,) integers, the class asked about for each image.
+        layer: the layer whose maps are weighed by their gradients; by default the last with at least 4 × 4 places.
+
+    Raises:
+        ValueError: no layer has maps, or there is none of that name.
+
+    Reference:
+        Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks" (2017).
+    """
+    plain = dissect(network)
+    watched = plain.step(layer) if layer else _last_with_places(plain)
+    nudge = _Nudge()
+
+    def nudged(called, *inputs, **options):
+        output = called(*inputs, **options)
+        return nudge(output) if called is watched.layer else output
+
+    opened = dissect(network, nudged)
+    judging = opened.network(opened.logits)
+    pictures, asked = _as_tensors(images, classes, network)
+
+    def asked_logits(amount):
+        with nudge.by(amount):
+            return _asked_logits(judging(pictures, training=False), asked)
+
+    gradients = gradient_of(asked_logits)(np.zeros((len(images), *watched.output.shape[1:]), np.float32))
+    outputs = plain.network(watched.output)(pictures, training=False)
+    outputs = keras.ops.convert_to_numpy(keras.ops.cast(outputs, "float32"))
+    maps = np.maximum((outputs * gradients.mean((1, 2), keepdims=True)).sum(-1, keepdims=True), 0)
+    maps = keras.ops.image.resize(maps, images.shape[1:3], interpolation="bilinear", data_format="channels_last")
+    maps = keras.ops.convert_to_numpy(maps)[..., 0]
+    return (maps / np.maximum(maps.max((1, 2), keepdims=True), 1e-12)).astype(np.float32)
+
+
+def guided_gradients(network: keras.Model, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the pixels' guided gradients for a class, float32 of the images' shape.
+
+    On its way back a gradient passes a rectifier (ReLU and its smooth relatives) only where it is positive and the
+    unit is active, so that what remains speaks for the class.
+
+    Args:
+        network: pixels to logits.
+        images: (n, h, w, c), pixel values 0…255.
+        classes: (n,) integers, the class asked about for each image.
+
+    Reference:
+        Springenberg et al., "Striving for Simplicity: The All Convolutional Net" (2015).
+    """
+    guided = dissect(network, _guided_call)
+    model = guided.network(guided.logits)
+    pictures, asked = _as_tensors(images, classes, network)
+    return gradient_of(lambda pixels: _asked_logits(model(pixels, training=False), asked))(pictures)
+
+
+class _Nudge(keras.layers.Layer):
+    """Adds an amount to what passes: at zero, the gradient of the amount is that of the layer before.
+
+    So any layer's gradient can be had, whatever else in the network goes around that layer.
+    """
+
+    amount = None
+
+    @contextlib.contextmanager
+    def by(self, amount):
+        """Add `amount` while the block runs."""
+        self.amount = amount
+        try:
+            yield
+        finally:
+            self.amount = None
+
+    def call(self, inputs):
+        return inputs if self.amount is None else inputs + keras.ops.cast(self.amount, inputs.dtype)
+
+
+class _GuidedActivation(keras.layers.Layer):
+    """An activation whose gradient passes only where it is positive and the unit is active."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def call(self, inputs):
+        @keras.ops.custom_gradient
+        def guided(values):
+            active = self.function(values)
+
+            def gradient(*upstreams, upstream=None):
+                upstream = upstreams[0] if upstream is None else upstream
+                return keras.ops.relu(upstream) * keras.ops.cast(active > 0, upstream.dtype)
+
+            return active, gradient
+
+        return guided(inputs)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def _guided_call(layer, *inputs, **options):
+    if isinstance(layer, RECTIFIERS):
+        return _GuidedActivation(layer.call)(*inputs)
+    activation = getattr(layer, "activation", None)
+    if activation in (None, keras.activations.linear, keras.activations.softmax):
+        return layer(*inputs, **options)
+    bare = type(layer).from_config({**layer.get_config(), "activation": "linear"})
+    output = bare(*inputs, **options)
+    bare.set_weights(layer.get_weights())
+    return _GuidedActivation(activation)(output)
+
+
+def _last_with_places(anatomy: Anatomy) -> Step:
+    maps = [step for step in anatomy.steps if len(step.output.shape) == 4 and None not in step.output.shape[1:]]
+    if not maps:
+        raise ValueError("the network has no layer with maps for Grad-CAM; take one with convolutions.")
+    large = [step for step in maps if min(step.output.shape[1:3]) >= SMALLEST_MAP]
+    return (large or maps)[-1]
+
+
+def _as_tensors(images, classes, network):
+    count = network.output_shape[-1]
+    return np.asarray(images, np.float32), keras.ops.one_hot(np.asarray(classes, np.int32), count)
+
+
+def _asked_logits(logits, asked):
+    return keras.ops.sum(keras.ops.cast(logits, "float32") * asked)
+
+
+def _warmed(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Lay a map of 0…1 over the dimmed, grey image as warm colours, opaque where it is high."""
+    grey = 0.6 * np.asarray(image, np.float32).mean(-1, keepdims=True)
+    weight = 0.8 * heat[..., None]
+    return grey * (1 - weight) + 255 * colormaps["inferno"](0.45 + 0.5 * heat)[..., :3] * weight
+
+
+def _around_grey(values: np.ndarray) -> np.ndarray:
+    """Show signed values as pixels: 0 is mid-grey, the largest magnitude black or white."""
+    return 127.5 + 127.5 * values / max(np.percentile(np.abs(values), 99.5), 1e-12)

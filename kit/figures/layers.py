@@ -1,0 +1,167 @@
+"""What layers see: filters, their outputs for an image, and the images that excite them most."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from kit.figures import canvas
+from kit.figures.anatomy import dissect
+from kit.figures.gradients import gradient_of
+
+GREY = 127.5
+
+
+def filters(network: keras.Model, count: int = 64) -> canvas.Figure:
+    """Show the filters of the network's first convolution.
+
+    For grey images a filter is drawn from blue (against) over white to orange (for); for colour images as the colours
+    that it answers to, around mid-grey.
+
+    Args:
+        network: pixels to logits.
+        count: how many filters to show at most.
+
+    Raises:
+        ValueError: the network has no convolution.
+    """
+    first = dissect(network).convolutions[0].layer
+    weights = keras.ops.convert_to_numpy(keras.ops.cast(first.get_weights()[0], "float32"))
+    shown = min(count, weights.shape[-1])
+    title = f"{first.name}: {shown} of {weights.shape[-1]} filters, {weights.shape[0]} × {weights.shape[1]}"
+    figure, cells = canvas.grid(shown, 16, title, (0.85, 0.85))
+    for place, cell in enumerate(cells):
+        one = weights[..., place]
+        scale = max(np.abs(one).max(), 1e-12)
+        if one.shape[-1] == 3:
+            canvas.picture(cell, 127.5 + 127.5 * one / scale)
+        else:
+            cell.imshow(one.mean(-1), cmap=canvas.DIVERGING, vmin=-scale, vmax=scale)
+            cell.add_patch(_frame(one.shape))
+    return figure
+
+
+def layer_outputs(network: keras.Model, image: np.ndarray, layers: int = 12, channels: int = 10) -> canvas.Figure:
+    """Show what each convolution makes of one image: a row a layer, its channels with the most contrast.
+
+    Args:
+        network: pixels to logits.
+        image: (h, w, c), pixel values 0…255.
+        layers: how many convolutions to show at most, evenly spread from the first to the last.
+        channels: how many channels of each to show at most.
+
+    Raises:
+        ValueError: the network has no convolution.
+    """
+    anatomy = dissect(network)
+    found = anatomy.convolutions
+    chosen = [found[place] for place in np.unique(np.linspace(0, len(found) - 1, layers).round().astype(int))]
+    reading = anatomy.network([step.output for step in chosen])
+    # Keras gives one output bare and several as a list; flattened, both are lists.
+    outputs = keras.tree.flatten(reading(np.asarray(image, np.float32)[None], training=False))
+    outputs = [keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))[0] for output in outputs]
+    figure = canvas.sheet(1.02 * channels + 4.2, 1.02 * len(chosen) + 0.2)
+    left, right = figure.subfigures(1, 2, width_ratios=[1.6, channels + 2.6])
+    canvas.picture(left.subplots(), image, "the image")
+    cells = right.subplots(len(chosen), channels, squeeze=False)
+    for row, step, output in zip(cells, chosen, outputs, strict=True):
+        for cell in row:
+            cell.set_axis_off()
+        strongest = np.argsort(-output.std((0, 1)), kind="stable")[:channels]
+        for cell, channel in zip(row, strongest, strict=False):
+            low, high = np.percentile(output[..., channel], [0.5, 99.5])
+            cell.imshow(output[..., channel], cmap="viridis", vmin=low, vmax=max(high, low + 1e-12))
+        size = f"{output.shape[0]} × {output.shape[1]} × {output.shape[2]}"
+        canvas.row_name(row[0], f"{step.layer.name}\n{size}")
+    return figure
+
+
+def gradient_ascent(
+    network: keras.Model,
+    layer: str | None = None,
+    count: int = 16,
+    steps: int = 60,
+    class_names: Sequence[str] | None = None,
+    seed: int = 0,
+) -> canvas.Figure:
+    """Show the images that most excite a layer's filters, found by gradient ascent from noise.
+
+    Args:
+        network: pixels to logits.
+        layer: a layer's name; the last convolution by default, `"logits"` for the classes themselves.
+        count: how many filters to show at most.
+        steps: how far to climb.
+        class_names: what each class is called, for the logits.
+        seed: of the noise.
+
+    Raises:
+        ValueError: there is no such layer, or no convolution.
+
+    Reference:
+        Erhan et al., "Visualizing Higher-Layer Features of a Deep Network" (2009); Yosinski et al. (2015) for the
+        blur between the steps.
+    """
+    anatomy = dissect(network)
+    step = anatomy.step(layer) if layer else anatomy.convolutions[-1]
+    images, shown = exciting_images(network, step.layer.name, count, steps, seed)
+    is_map = len(step.output.shape) == 4
+    figure, cells = canvas.grid(
+        len(images), 10 if len(images) <= 10 else 8, f"what excites {step.layer.name}", (1.45, 1.7)
+    )
+    for cell, image, one in zip(cells, images, shown, strict=True):
+        name = class_names[one] if class_names is not None and not is_map else one
+        canvas.picture(cell, image, f"filter {name}" if is_map else f"{name}")
+    return figure
+
+
+def exciting_images(
+    network: keras.Model, layer: str, count: int = 16, steps: int = 60, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find by gradient ascent the images that most excite a layer's filters or units.
+
+    Args:
+        network: pixels to logits.
+        layer: a layer's name.
+        count: how many filters at most; where there are more, some of those that answer to noise at all.
+        steps: how far to climb.
+        seed: of the noise that the images start from.
+
+    Returns:
+        The images (k, h, w, c) float32 of 0…255, and the filters' numbers (k,).
+    """
+    from scipy import ndimage
+
+    anatomy = dissect(network)
+    reading = anatomy.network(anatomy.step(layer).output)
+    shape = tuple(anatomy.images.shape[1:])
+    draw = np.random.default_rng(seed)
+    noise = draw.normal(GREY, 12, (1, *shape)).astype(np.float32)
+    answer = keras.ops.convert_to_numpy(_strengths(reading(noise, training=False)))[0]
+    # A filter that is silent on noise has no slope to climb.
+    lively = np.sort(np.argsort(-answer, kind="stable")[: max(count, len(answer) // 2)])
+    chosen = lively[np.unique(np.linspace(0, len(lively) - 1, count).round().astype(int))]
+    wanted = np.eye(len(answer), dtype=np.float32)[chosen]
+    climb = gradient_of(lambda images: keras.ops.sum(_strengths(reading(images, training=False)) * wanted))
+    images = np.repeat(noise, len(chosen), axis=0)
+    for number in range(steps):
+        # Moved a little before each step, and drawn back to grey and blurred after it, the images do not become the
+        # glaring checkerboards that strides and poolings answer to best.
+        move = draw.integers(-2, 3, 2)
+        slope = np.roll(climb(np.roll(images, move, (1, 2))), -move, (1, 2))
+        steepness = np.sqrt((slope**2).mean((1, 2, 3), keepdims=True))
+        images = images + 8 * slope / np.maximum(steepness, 1e-12)
+        images = np.clip(GREY + 0.96 * (images - GREY), 0, 255)
+        if number % 3 == 2 and number < steps - 3:
+            images = ndimage.gaussian_filter(images, (0, 0.55, 0.55, 0))
+    return images, chosen
+
+
+def _strengths(output):
+    output = keras.ops.cast(output, "float32")
+    return keras.ops.mean(output, axis=(1, 2)) if len(output.shape) == 4 else output
+
+
+def _frame(shape):
+    from matplotlib import patches
+
+    return patches.Rectangle((-0.5, -0.5), shape[1], shape[0], fill=False, edgecolor="#888888", linewidth=1)
