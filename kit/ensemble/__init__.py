@@ -4,6 +4,7 @@
     climbed = kit.ensemble.HillClimb().fit(members.oof, members.labels)
     honest = kit.ensemble.nested_probabilities(kit.ensemble.HillClimb(), members.oof, members.labels)
     labels = climbed.predict(members.test())
+    kit.ensemble.write(kit.ensemble.place("digit-recognizer", "top"), members, "hill-climb", climbed, honest)
 
 The estimators keep scikit-learn's contract, with the members as an array's first axis: `fit(oof, labels)` takes
 (members, n, classes), `predict_proba(test)` (members, m, classes).
@@ -24,6 +25,7 @@ _MODULE = {
     "log_loss": "judging",
     "mcnemar": "judging",
     "nested_probabilities": "judging",
+    "place": "joining",
     "write": "joining",
 }
 __all__ = sorted(_MODULE)

@@ -36,7 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     nested = ensemble.nested_probabilities(estimator, members.oof, members.labels, folds, arguments.seed)
     fitted = estimator.fit(members.oof, members.labels)
     is_plain_mean = arguments.method == "mean" and not arguments.geometric
-    joined = {"plain mean": plain_mean} | ({} if is_plain_mean else {arguments.method: nested})
+    label = arguments.method + (", geometric" if arguments.geometric else "")
+    joined = {"plain mean": plain_mean} | ({} if is_plain_mean else {label: nested})
     print(report.table(members, getattr(fitted, "weights_", None), joined), end="\n\n")
     print(report.disagreements(members), end="\n\n")
     print(report.comparison(members, nested, None if is_plain_mean else plain_mean))

@@ -19,8 +19,7 @@ def place(competition: str, name: str) -> Run:
         UserError: it exists already, or `name` cannot name a run.
     """
     run = runs.place(competition, name)
-    if (run.folder / "config.yaml").exists():
-        raise UserError(f"{run.folder} exists already; take another --name, or remove it.")
+    _refuse_existing(run)
     return run
 
 
@@ -30,7 +29,7 @@ def nested_folds(members: Members) -> int:
 
 
 def write(run: Run, members: Members, method: str, fitted: Ensemble, nested: np.ndarray, seed: int = 0) -> dict:
-    """Write an ensemble's run and its submission CSV; `config.yaml` and `metrics.json` last, so it is whole or absent.
+    """Write an ensemble's run and its submission CSV, `config.yaml` last: an interrupted one is no run at all.
 
     Args:
         run: where to, from `place`.
@@ -42,9 +41,13 @@ def write(run: Run, members: Members, method: str, fitted: Ensemble, nested: np.
 
     Returns:
         The run's metrics, as in its `metrics.json`.
+
+    Raises:
+        UserError: the run exists already, or a member's test probabilities are damaged.
     """
     from kit import submission
 
+    _refuse_existing(run)
     dataset = members.dataset
     test = fitted.predict_proba(members.test())
     oof = np.full((len(dataset.train_labels), nested.shape[1]), np.nan, np.float32)
@@ -74,9 +77,14 @@ def write(run: Run, members: Members, method: str, fitted: Ensemble, nested: np.
     if hasattr(fitted, "temperature_"):
         config["temperature"] = fitted.temperature_
     metrics = _metrics(members, fitted, nested, test, weights, seed)
-    run.write_config(config)
     run.write_metrics(metrics)
+    run.write_config(config)
     return metrics
+
+
+def _refuse_existing(run):
+    if (run.folder / "config.yaml").exists():
+        raise UserError(f"{run.folder} exists already; take another --name, or remove it.")
 
 
 def _metrics(members, fitted, nested, test, weights, seed):

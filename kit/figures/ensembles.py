@@ -25,9 +25,9 @@ def pairwise_disagreement(names: Sequence[str], shares: np.ndarray, accuracies: 
     figure = canvas.sheet(side + 2.2 + 0.12 * longest, side + 1.2 + (0.1 * longest if named else 0))
     axes = figure.subplots()
     apart = ~np.eye(members, dtype=bool)
-    shown = axes.imshow(np.where(apart, shares, np.nan), cmap=canvas.SEQUENTIAL)
+    highest = max(shares[apart].max(), 1e-6)  # a colour scale needs a width, even for members that never disagree
+    shown = axes.imshow(np.where(apart, shares, np.nan), cmap=canvas.SEQUENTIAL, vmin=0, vmax=highest)
     if numbered:
-        middle = (shares[apart].min() + shares[apart].max()) / 2
         for row, column in np.argwhere(apart):
             share = shares[row, column]
             axes.text(
@@ -37,7 +37,7 @@ def pairwise_disagreement(names: Sequence[str], shares: np.ndarray, accuracies: 
                 ha="center",
                 va="center",
                 fontsize=canvas.SMALL,
-                color="black" if share > middle else "white",
+                color="black" if share > highest / 2 else "white",
             )
     size = canvas.NORMAL if numbered else canvas.SMALL
     if named:
@@ -48,7 +48,8 @@ def pairwise_disagreement(names: Sequence[str], shares: np.ndarray, accuracies: 
         axes.set_xlabel("member", fontsize=canvas.NORMAL)
         axes.set_ylabel("member", fontsize=canvas.NORMAL)
     mean = shares[apart].mean()
-    axes.set_title(f"two members disagree on {100 * mean:.2f} % of the images on average", fontsize=canvas.NORMAL + 1)
+    title = f"two members disagree on\n{100 * mean:.2f} % of the images on average"
+    figure.suptitle(title, fontsize=canvas.NORMAL + 1)
     bar = figure.colorbar(shown, ax=axes, shrink=0.8)
     bar.ax.tick_params(labelsize=canvas.SMALL)
     canvas.percent(bar.ax.yaxis)
@@ -99,7 +100,7 @@ def gains_by_class(
     axes.spines["left"].set_visible(False)
     axes.grid(False)
     axes.margins(y=0.12)
-    axes.legend(fontsize=canvas.SMALL, frameon=False, ncols=2, loc="upper right", bbox_to_anchor=(1, 1.02))
+    axes.legend(fontsize=canvas.SMALL, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
@@ -124,7 +125,7 @@ def changed_images(
         count: how many images of each kind to show at most.
     """
     words = canvas.class_words(int(max(np.max(labels), np.max(before), np.max(after))) + 1, class_names)
-    columns = 8 if max(map(len, words)) <= 2 else 5
+    columns = 8 if max(map(len, words)) <= 2 else 6
     parts = [
         (f"{len(changed):,} {kind}", changed[:count], colour)
         for kind, changed, colour in zip(
