@@ -134,7 +134,7 @@ MALFORMED = {
     "not utf-8": ("train.csv", lambda text: text.decode().encode("utf-16"), ["train.csv, line 1", "UTF-8"]),
     "a picture": ("train.csv", lambda text: b"\x89PNG\r\n\x1a\n" + bytes(900), ["train.csv, line 1"]),
     "endless header": ("train.csv", lambda text: b"label," + b"7" * 600_000, ["train.csv, line 1"]),
-    "endless line": ("train.csv", line(9, lambda text: text + "," * 900_000), ["train.csv, line 9", "longer"]),
+    "endless line": ("train.csv", line(9, lambda text: text + "," * 900_000), ["train.csv, line 9", "columns"]),
     "only a byte order mark": ("train.csv", lambda text: b"\xef\xbb\xbf", ["train.csv, line 1", "empty"]),
     "missing column": ("train.csv", line(1, lambda text: text.replace(",pixel300,", ",")), ["line 1", "'pixel300'"]),
     "missing label": ("train.csv", line(1, column(1, "pixel784")), ["line 1", "'label'"]),
