@@ -5,6 +5,7 @@ import os
 import pathlib
 import platform
 import sys
+from collections.abc import Iterator
 
 import keras
 
@@ -31,6 +32,27 @@ def prepare(wanted: str) -> contextlib.AbstractContextManager:
     if wanted not in ("auto", "1"):
         raise UserError(f"devices: the kit cannot use several on {backend}; take KERAS_BACKEND=tensorflow or jax.")
     return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def shared_statistics(network: keras.Model) -> Iterator[None]:
+    """While training on several devices, let batch norms see the whole batch and not only their device's part.
+
+    Only TensorFlow needs to be told, and what it was told must not be saved: no other backend could load it.
+    """
+    norms = []
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        if tensorflow.distribute.get_strategy().num_replicas_in_sync > 1:
+            norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in norms:
+        layer.synchronized = True
+    try:
+        yield
+    finally:
+        for layer in norms:
+            layer.synchronized = False
 
 
 def accelerator() -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from kit import atomic
 from kit.recipe import Recipe
-from kit.training import optimizers, state
+from kit.training import devices, optimizers, state
 from kit.training.augmentation import Augment
 from kit.training.batches import Batches
 from kit.training.inference import predict
@@ -93,15 +93,16 @@ def fit(
     if places and places.state.exists():
         keeper.go_on(state.load(places.state, model))
     if keeper.epoch < recipe.epochs and not keeper.patience_lost():
-        model.fit(
-            batches.from_epoch(keeper.epoch),
-            steps_per_epoch=batches.steps,
-            initial_epoch=keeper.epoch,
-            epochs=recipe.epochs,
-            shuffle=False,
-            callbacks=[keeper, *callbacks],
-            verbose=1 if shows_progress() else 2,
-        )
+        with devices.shared_statistics(network):
+            model.fit(
+                batches.from_epoch(keeper.epoch),
+                steps_per_epoch=batches.steps,
+                initial_epoch=keeper.epoch,
+                epochs=recipe.epochs,
+                shuffle=False,
+                callbacks=[keeper, *callbacks],
+                verbose=1 if shows_progress() else 2,
+            )
     if recipe.average:
         model.optimizer.finalize_variable_values(network.trainable_variables)
     return keeper.history

@@ -1,0 +1,80 @@
+"""Several devices, and the other backend, in processes of their own: both are settled when Keras starts."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+
+# Trains the same recipe on one device and on two; prints how far apart the weights are, and how far they have moved.
+TWICE = """
+from kit.command_line import start_keras
+start_keras()
+import keras, numpy as np
+from kit import loaders
+from kit.loaders.limit import limited
+from kit.recipe import Recipe
+from kit.training import devices, session, splits, inference
+from kit.training.fit import fit
+
+dataset = limited(loaders.load("digit-recognizer", "sample"), 200)
+
+def trained(count):
+    recipe = Recipe(model="fast_cnn", epochs=2, batch_size=32, optimizer="sgd", precision="float32",
+                    learning_rate=0.01, shift=2, rotate=10, mixup=0.2, devices=count, weight_decay=0.01, lookahead=2)
+    rows, held_out = splits.splits(dataset.train_labels, recipe)[0]
+    split = session.split_of(dataset, rows, held_out, 0)
+    with devices.prepare(recipe.devices):
+        network = session.built(dataset, recipe, split)
+        start = [keras.ops.convert_to_numpy(weight) for weight in network.weights]
+        history = fit(network, split, recipe)
+        chances = inference.predict(network, dataset.test_images)
+    return start, [keras.ops.convert_to_numpy(weight) for weight in network.weights], chances, history
+
+start, two, chances_two, history_two = trained("2")
+same, one, chances_one, history_one = trained("1")
+assert all((a == b).all() for a, b in zip(start, same))
+apart = max(abs(a - b).max() for a, b in zip(one, two))
+far = max(abs(a - b).max() for a, b in zip(one, start))
+print("apart", apart, "moved", far, "chances", abs(chances_one - chances_two).max())
+assert apart < 1e-3 * max(far, 1), (apart, far)
+assert abs(chances_one - chances_two).max() < 1e-3
+assert far > 0.01
+"""
+
+
+def run(script, **environment):
+    shown = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=600, env={**os.environ, **environment}
+    )
+    assert shown.returncode == 0, shown.stderr[-3000:]
+    return shown.stdout
+
+
+def test_two_devices_give_one_devices_result_on_tensorflow():
+    assert "apart" in run(TWICE, KERAS_BACKEND="tensorflow")
+
+
+needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+
+
+@pytest.mark.slow
+@needs_jax
+def test_two_devices_give_one_devices_result_on_jax():
+    assert "apart" in run(TWICE, KERAS_BACKEND="jax", XLA_FLAGS="--xla_force_host_platform_device_count=2")
+
+
+@pytest.mark.slow
+@needs_jax
+def test_jax_trains_resnet_small_on_the_sample(workplace):
+    shown = run(
+        "from kit.train import main\n"
+        "assert main(['--model', 'resnet_small', '--source', 'sample', '--name', 'jax', '--epochs', '8']) == 0\n"
+        "from kit import runs\n"
+        "metrics = runs.find('jax').metrics()\n"
+        "assert metrics['hardware']['backend'] == 'jax'\n"
+        "assert metrics['validation_accuracy'] > 0.9, metrics\n",
+        KERAS_BACKEND="jax",
+    )
+    assert "submission: submissions/digit-recognizer/jax.csv" in shown
