@@ -122,7 +122,15 @@ PASSING = {
         [
             kaggle.truncates(200_000),
             lambda handler, act: handler.reply(act()),
-            kaggle.changes(lambda one: kaggle.Answer(206, one.body, {"Content-Range": "bytes 7-9/10"})),
+            kaggle.changes(lambda one: kaggle.Answer(206, one.body[::-1], one.headers)),
+        ],
+        ["bytes=196608-"],
+    ),
+    "nothing left on going on": (
+        [
+            kaggle.truncates(200_000),
+            lambda handler, act: handler.reply(act()),
+            kaggle.answers(416),
         ],
         ["bytes=196608-"],
     ),

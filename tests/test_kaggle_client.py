@@ -223,12 +223,28 @@ def test_a_refused_submission_says_why(stand_in, csv, fault, words):
     assert words in str(refusal.value)
 
 
-def test_an_upload_that_fails_silently_in_the_client_fails_aloud_here(stand_in, csv):
-    stand_in.fault("PUT", *[kaggle.answers(503)] * 20)
-    with pytest.raises(Failure, match=r"Kaggle's storage, storage.test, refuses \(503, it says: no\)"):
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (kaggle.answers(503), "Kaggle's storage, storage.test, refuses (503, it says: no)"),
+        (kaggle.drops, "the connection to storage.test breaks again and again"),
+    ],
+    ids=["503", "dropped"],
+)
+def test_an_upload_that_fails_silently_in_the_client_fails_aloud_here(stand_in, csv, fault, words):
+    stand_in.fault("PUT", *[fault] * 20)
+    with pytest.raises(Failure) as failure:
         Kaggle(QUICK).submit(csv, "m", NAME)
+    assert words in str(failure.value)
     assert not stand_in.submissions
     assert len(stand_in.named("PUT")) == len(QUICK.pauses) + 1
+
+
+def test_secrets_that_kaggle_repeats_are_not_shown(stand_in, csv):
+    stand_in.fault("CreateSubmission", kaggle.answers(400, f"no {kaggle.TOKEN} https://x.test/a?s={kaggle.SIGNATURE}"))
+    with pytest.raises(UserError) as refusal:
+        Kaggle(QUICK).submit(csv, "m", NAME)
+    assert "it says: no *** https://x.test/a?…)" in str(refusal.value)
 
 
 def test_a_hanging_call_ends_and_is_repeated(stand_in):

@@ -71,8 +71,8 @@ def _fetch(kaggle: Kaggle, competition: str, half: pathlib.Path) -> None:
         try:
             kaggle.client.competition_download_files(competition, path=str(half.parent), quiet=False)
         except requests.HTTPError as error:
-            if error.response is not None and error.response.status_code in (206, 416):
-                _discard(half)  # it is not the beginning of what Kaggle has now
+            if error.response is not None and error.response.status_code == 416:
+                _discard(half)  # there is more than Kaggle has now
             raise
 
     for last in (False, True):

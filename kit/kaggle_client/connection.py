@@ -166,8 +166,10 @@ class Kaggle:
             pause = self._pause(call, error, attempt)
             if pause is None:
                 raise self._explanation(call, error, competition) from None
-            time.sleep(pause)
             attempt += 1
+            what = str(self._explanation(call, error, competition)).partition(";")[0]
+            _note(f"{what}; attempt {attempt + 1} in {pause:.0f} s.")
+            time.sleep(pause)
 
     def _pause(self, call: Call | None, error: Exception | None, attempt: int) -> float | None:
         """Return how long to wait before the next attempt; None where there is none."""

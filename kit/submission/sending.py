@@ -56,6 +56,7 @@ def send(kaggle, ledger: Ledger, line: Line, content: bytes) -> Line:
 
 def _look(kaggle, line: Line):
     """Look for a submission whose answer was lost, again and again for a while; None if it does not turn up."""
+    print("note: Kaggle's answer was lost; looking whether it has the submission.", file=sys.stderr)
     for pause in kaggle.patience.looks:
         time.sleep(pause)
         try:
