@@ -5,6 +5,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 import types
 
@@ -314,12 +315,17 @@ os.replace = replace
 
 
 def test_two_processes_at_once_download_once(stand_in, folder):
-    stand_in.fault("GET", kaggle.calls(lambda: time.sleep(0.5)))
-    children = [start(folder), start(folder)]
-    told = [child.communicate() for child in children]
-    assert [child.returncode for child in children] == [0, 0]
+    begun, go_on = threading.Event(), threading.Event()
+    stand_in.fault("GET", kaggle.calls(lambda: (begun.set(), go_on.wait(60))))
+    first = start(folder)
+    assert begun.wait(60)
+    second = start(folder)
+    assert "another process is downloading" in second.stderr.readline()
+    go_on.set()
+    for child in (first, second):
+        child.communicate()
+        assert child.returncode == 0
     assert len(stand_in.named("GET")) == 1
-    assert sum("another process is downloading" in err for _, err in told) == 1
     assert is_whole(folder, stand_in)
 
 
