@@ -169,9 +169,9 @@ def test_fitted_weights_do_not_mistake_certainty_for_skill(geometric):
 
 @pytest.mark.parametrize("members", [2, 5, 30])
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("looked_at", [hill_climb.BAG_PREDICTIONS, 200])
+@pytest.mark.parametrize("looked_at", [hill_climb.MOST_PREDICTIONS, 400])
 def test_hill_climb_never_loses_to_its_best_member(members, seed, looked_at, monkeypatch):
-    monkeypatch.setattr(hill_climb, "BAG_PREDICTIONS", looked_at)
+    monkeypatch.setattr(hill_climb, "MOST_PREDICTIONS", looked_at)
     oof, labels = draw(members, images=300, seed=seed)
     fitted = ensemble.HillClimb(bags=5, rounds=10, random_state=seed).fit(oof, labels)
     assert (fitted.weights_ >= 0).all()

@@ -6,8 +6,8 @@ from kit.ensemble.averaging import pool
 from kit.ensemble.contract import Ensemble
 
 SMALLEST_BAG = 10  # fewer candidates than this leave a bag nothing to choose from
-BAG_PREDICTIONS = 1_000_000  # members × images that a bag looks at, at most: it bounds time and memory
-RIVALS = 4  # classes that a climb watches beside an image's true one: those that the bag's mean finds likeliest
+MOST_PREDICTIONS = 2_000_000  # members × images that are climbed on, at most: it bounds time and memory
+RIVALS = 4  # classes that a climb watches beside an image's true one: those that the members' mean finds likeliest
 
 
 class HillClimb(Ensemble):
@@ -67,33 +67,34 @@ class HillClimb(Ensemble):
     def _climb_bags(self, oof, labels, contested, best):
         """Return the weights, (members,), that each bag ends with."""
         rng = np.random.default_rng(self.random_state)
-        others = np.delete(np.arange(len(oof)), best)
-        drawn = min(len(others), max(SMALLEST_BAG, round(self.bag_share * len(oof))) - 1)
+        members = len(oof)
+        images = min(len(contested), MOST_PREDICTIONS // members)
+        rows = np.sort(rng.choice(contested, images, replace=False))
+        truths, rivals = _truths_and_rivals(oof, labels, rows)
+        others = np.delete(np.arange(members), best)
+        drawn = min(len(others), max(SMALLEST_BAG, round(self.bag_share * members)) - 1)
         bags = []
         for _ in range(self.bags if drawn < len(others) else 1):
-            bag = np.append(best, np.sort(rng.choice(others, drawn, replace=False)))
-            images = min(len(contested), BAG_PREDICTIONS // len(bag))
-            rows = np.sort(rng.choice(contested, images, replace=False))
-            bags.append(np.zeros(len(oof)))
-            bags[-1][bag] = _climb([oof[member][rows] for member in bag], labels[rows], self.rounds)
+            candidates = [best, *np.sort(rng.choice(others, drawn, replace=False))]
+            bags.append(_climb(truths, rivals, candidates, self.rounds))
         return bags
 
 
-def _climb(candidates, labels, rounds):
-    """Climb from the first of `candidates`, each (n, classes); returns the best ensemble's weights on the way."""
-    truths, rivals = _truths_and_rivals(candidates, labels)
+def _climb(truths, rivals, candidates, rounds):
+    """Climb on `candidates` from the first of them; returns the weights of the best ensemble on the way."""
+    images = truths.shape[1]
     truth, rival = np.zeros_like(truths[0]), np.zeros_like(rivals[0])
     trial, strongest, margin = np.empty_like(rival), np.empty_like(truth), np.empty_like(truth)
-    counts, best_counts, highest = np.zeros(len(candidates)), None, -np.inf
+    counts, best_counts, highest = np.zeros(len(truths)), None, -np.inf
     for size in range(1, rounds + 1):
-        step, step_score = 0, -np.inf
-        for candidate in range(1 if size == 1 else len(candidates)):
+        step, step_score = candidates[0], -np.inf
+        for candidate in candidates if size > 1 else candidates[:1]:
             np.add(rival, rivals[candidate], out=trial)
             np.maximum.reduce(trial, axis=0, out=strongest)
             np.add(truth, truths[candidate], out=margin)
             margin -= strongest
             # The mean margin lies within (-1, 1): less than one image, so it only parts equals.
-            score = np.count_nonzero(margin > 0) + float(margin.sum()) / (2 * size * len(labels))
+            score = np.count_nonzero(margin > 0) + float(margin.sum()) / (2 * size * images)
             if score > step_score:
                 step, step_score = candidate, score
         truth += truths[step]
@@ -104,15 +105,17 @@ def _climb(candidates, labels, rounds):
     return best_counts / best_counts.sum()
 
 
-def _truths_and_rivals(candidates, labels):
-    """Return the candidates' probabilities for the truth, (candidates, n), and for its rivals, (candidates, RIVALS, n).
+def _truths_and_rivals(oof, labels, rows):
+    """Return, for the images `rows`, the members' probabilities for the truth and for its rivals.
 
     Classes stand before images, as a maximum of whole rows is many times faster than one within each row.
+
+    Returns:
+        (members, rows) and (members, RIVALS, rows).
     """
-    rows = np.arange(len(labels))
-    together = sum(candidates)
-    together[rows, labels] = -1
+    truth = labels[rows]
+    together = sum(member[rows] for member in oof)
+    together[np.arange(len(rows)), truth] = -1
     count = min(RIVALS, together.shape[1] - 1)
     strongest = np.ascontiguousarray(np.argpartition(-together, count - 1, axis=1)[:, :count].T)
-    truths = np.stack([candidate[rows, labels] for candidate in candidates])
-    return truths, np.stack([candidate[rows, strongest] for candidate in candidates])
+    return np.stack([member[rows, truth] for member in oof]), np.stack([member[rows, strongest] for member in oof])
