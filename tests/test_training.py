@@ -1,5 +1,7 @@
 """The engine: augmentation, schedules, optimizers, repeatability, resume, folds."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -375,3 +377,23 @@ def test_only_symmetric_competitions_are_mirrored():
     names = [view.name for group in inference.views(False) for view in group]
     assert not any("mirror" in name for name in names)
     assert any("mirror" in view.name for group in inference.views(True) for view in group)
+
+
+def test_what_the_first_weights_have_seen_is_inherited(sample, workplace):
+    recipe = Recipe(model="lenet_small", epochs=1, batch_size=32, precision="float32")
+    first = runs.place("digit-recognizer", "first")
+    first.write_config({"competition": "digit-recognizer"})
+    session.train(dataclasses.replace(sample, seen=("mnist",)), recipe, first)
+    second = runs.place("digit-recognizer", "second")
+    metrics = session.train(sample, dataclasses.replace(recipe, weights="first"), second)
+    assert metrics["seen"] == ["mnist"]
+    by_file = runs.place("digit-recognizer", "third")
+    path = str(second.network_path(0))
+    assert session.train(sample, dataclasses.replace(recipe, weights=path), by_file)["seen"] == ["mnist"]
+
+
+def test_a_network_from_elsewhere_cannot_bring_code_along(tmp_path):
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x)])
+    network.save(tmp_path / "evil.keras")
+    with pytest.raises(UserError, match=r"evil\.keras"):
+        transfer.load(tmp_path / "evil.keras")
