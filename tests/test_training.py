@@ -21,9 +21,20 @@ EVERYTHING = Recipe(
     epochs=3,
     batch_size=32,
     precision="float32",
-    **{"shift": 2, "rotate": 10, "zoom": 0.1, "shear": 5, "elastic": 1, "flip": "alternating", "cutout": 6},
-    **{"mixup": 0.2, "cutmix": 1, "average": 0.9, "lookahead": 3},
-    **{"label_smoothing": 0.1, "clip_norm": 1, "weight_decay": 0.01},
+    shift=2,
+    rotate=10,
+    zoom=0.1,
+    shear=5,
+    elastic=1,
+    flip="alternating",
+    cutout=6,
+    mixup=0.2,
+    cutmix=1,
+    average=0.9,
+    lookahead=3,
+    label_smoothing=0.1,
+    clip_norm=1,
+    weight_decay=0.01,
 )
 
 
