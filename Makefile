@@ -11,7 +11,7 @@ demo: .venv/installed
 	$(BIN)/python -m kit.train --model resnet_small
 
 test: .venv/installed-for-tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 slow-test: .venv/installed-for-tests
 	$(BIN)/python -m pip install --quiet jax

@@ -10,7 +10,7 @@ from kit import loaders, runs
 from kit.errors import UserError
 from kit.loaders.limit import limited
 from kit.recipe import Recipe
-from kit.training import augmentation, fit, inference, optimizers, session, splits, state, transfer
+from kit.training import augmentation, devices, fit, inference, optimizers, precision, session, splits, state, transfer
 from kit.training.batches import Batches
 from kit.training.schedule import Schedule
 
@@ -288,6 +288,71 @@ def test_patience_stops(sample):
     losses = [row["val_loss"] for row in history]
     assert len(losses) < 30
     assert len(losses) == int(np.argmin(losses)) + 3
+
+
+# --- precision
+
+
+@pytest.fixture
+def bfloat16_machine(monkeypatch):
+    """A CPU that has bfloat16, on which steps take what the test says; counts the measurements."""
+    measured = []
+
+    def step_seconds(candidates, build, batches):
+        measured.append(candidates)
+        return {"float32": 0.1, "bfloat16": 0.06}
+
+    monkeypatch.setattr(devices, "processor", lambda: "CPU avx512_bf16")
+    monkeypatch.setattr(devices, "accelerator", lambda: "")
+    monkeypatch.setattr(precision, "_step_seconds", step_seconds)
+    return measured
+
+
+def batches_of(dataset, recipe):
+    return Batches(dataset.train_images, np.eye(10, dtype=np.float32)[dataset.train_labels], recipe)
+
+
+def test_auto_takes_the_faster_arithmetic_and_remembers_it(sample, bfloat16_machine, scratch_home):
+    recipe = Recipe(model="lenet_small")
+    assert precision.choose(recipe, None, batches_of(sample, recipe)) == "bfloat16"
+    assert precision.choose(recipe, None, batches_of(sample, recipe)) == "bfloat16"
+    assert len(bfloat16_machine) == 1
+    other = dataclasses.replace(recipe, model="mnist_cnn")
+    precision.choose(other, None, batches_of(sample, other))
+    assert len(bfloat16_machine) == 2
+    for memory in scratch_home.rglob("precision.json"):
+        memory.write_text("{rubbish")
+    precision.choose(recipe, None, batches_of(sample, recipe))
+    assert len(bfloat16_machine) == 3
+
+
+def test_what_is_asked_for_is_not_measured(sample, bfloat16_machine, monkeypatch):
+    recipe = Recipe(precision="float32")
+    assert precision.choose(recipe, None, batches_of(sample, recipe)) == "float32"
+    monkeypatch.setattr(devices, "processor", lambda: "old CPU avx2")
+    assert precision.choose(Recipe(), None, batches_of(sample, recipe)) == "float32"
+    assert not bfloat16_machine
+
+
+@pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])
+def test_narrow_arithmetic_keeps_wide_weights(sample, name, tmp_path):
+    keras.config.set_dtype_policy(precision.policy(name))
+    try:
+        weights, history = trained(Recipe(model="lenet_small", epochs=2, batch_size=32, average=0.5), sample)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert all(weight.dtype == np.float32 for weight in weights)
+    assert history[1]["loss"] < history[0]["loss"]
+    places = fit.Places(tmp_path / "state.npz", tmp_path / "best.keras")
+    keras.config.set_dtype_policy(precision.policy(name))
+    try:
+        trained(Recipe(model="lenet_small", epochs=2, batch_size=32, average=0.5), sample, places)
+        resumed, again = trained(Recipe(model="lenet_small", epochs=2, batch_size=32, average=0.5), sample, places)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert len(again) == 2
+    for one, two in zip(weights, resumed, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 # --- splits and whole runs

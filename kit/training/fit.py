@@ -57,6 +57,7 @@ def compiled(network: keras.Model, batches: Batches) -> keras.Model:
     optimizer = optimizers.build(recipe, network, batches.steps * recipe.epochs)
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
     model.compile(optimizer, loss, metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
+    model.optimizer.build(network.trainable_variables)  # under float16 it is another one, around the recipe's
     return model
 
 
