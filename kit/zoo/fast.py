@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from kit.zoo import register
-from kit.zoo.blocks import classifier, pixels
+from kit.zoo.blocks import classifier, norm, pixels
 
 
 @register()
@@ -24,7 +24,7 @@ def fast_cnn(input_shape, classes, width: int = 16):
         options = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"}
         x = layers.Conv2D(filters, kernel, name=f"{name}_conv", **options)(x)
         x = layers.MaxPooling2D(2, name=f"{name}_pool")(x)
-        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+        x = norm(x, f"{name}_norm")
         x = layers.ReLU(name=f"{name}_relu")(x)
     x = layers.Flatten(name="flatten")(x)
     return keras.Model(images, classifier(x, classes), name="fast_cnn")

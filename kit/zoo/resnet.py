@@ -7,7 +7,7 @@ import keras
 from keras import layers
 
 from kit.zoo import register
-from kit.zoo.blocks import classifier, pixels
+from kit.zoo.blocks import classifier, norm, pixels
 
 STAGES = 3
 
@@ -54,7 +54,7 @@ def _convolution(x, filters, kernel, name, strides=1):
 
 
 def _activation(x, name):
-    x = layers.BatchNormalization(name=f"{name}_norm")(x)
+    x = norm(x, f"{name}_norm")
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
@@ -74,7 +74,7 @@ def _basic_block(x, filters, strides, name):
     skip = _convolution(x, filters, 1, f"{name}_skip", strides) if strides > 1 else x
     x = _activation(_convolution(x, filters, 3, f"{name}_conv1", strides), f"{name}_conv1")
     x = _convolution(x, filters, 3, f"{name}_conv2")
-    x = layers.BatchNormalization(name=f"{name}_conv2_norm")(x)
+    x = norm(x, f"{name}_conv2_norm")
     x = layers.Add(name=f"{name}_add")([x, skip])
     return layers.ReLU(name=f"{name}_relu")(x)
 

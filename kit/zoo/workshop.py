@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from kit.zoo import register
-from kit.zoo.blocks import classifier, pixels
+from kit.zoo.blocks import classifier, norm, pixels
 
 
 @register(published="MNIST 98.54 % in 5 epochs")
@@ -95,4 +95,4 @@ def digit_cnn(input_shape, classes, dropout: float | None = None, width: int = 3
 def _activated(x, filters, kernel, name, **options):
     """Convolution, ReLU, batch norm, in the published order."""
     x = layers.Conv2D(filters, kernel, activation="relu", name=name, **options)(x)
-    return layers.BatchNormalization(name=f"{name}_norm")(x)
+    return norm(x, f"{name}_norm")
