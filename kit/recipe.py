@@ -62,7 +62,7 @@ class Recipe:
     rotate: float = _setting(0.0, "augmentation: largest rotation, degrees", low=0, high=180)
     zoom: float = _setting(0.0, "augmentation: largest change of size, as a share", low=0, high=0.9)
     shear: float = _setting(0.0, "augmentation: largest shear, degrees", low=0, high=80)
-    elastic: float = _setting(0.0, "augmentation: spread of an elastic distortion, pixels", low=0)
+    elastic: float = _setting(0.0, "augmentation: spread of the pushes of an elastic distortion, pixels", low=0)
     flip: str = _setting(
         "none", "augmentation: mirror at random, or every second epoch", ("none", "random", "alternating")
     )
