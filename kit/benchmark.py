@@ -94,7 +94,7 @@ def _line(measured, target):
 def _table(results, arguments):
     header = [
         "network", "n", "validation accuracy, %", "fit, s", f"s to {arguments.target:.1%}",
-        f"accuracy at {arguments.within:g} s, %", "first step, s", "training, images/s", "inference, images/s",
+        f"accuracy at {arguments.within:g} s, %", "start, s", "training, images/s", "inference, images/s",
         "peak memory, MB", "parameters", "precision",
     ]  # fmt: skip
     rows = [header, ["---"] * len(header)]
@@ -112,7 +112,7 @@ def _table(results, arguments):
                 _spread([one.epochs[-1][0] for one in same], 1),
                 (_spread(reached, 1) if reached else "never") + (missed if reached else ""),
                 _spread([100 * accuracy for accuracy in within], 2) if within else "no epoch done",
-                _spread([one.first_step_seconds for one in same], 1),
+                _spread([one.start_seconds for one in same], 1),
                 _spread([one.training_rate for one in same], 0),
                 _spread([one.inference_rate for one in same], 0),
                 _spread(memory, 0) if memory else "not told",
@@ -136,7 +136,7 @@ def _hardware(measured):
 
 def _write(path, results, arguments):
     columns = [
-        "competition", "network", "seed", "epoch", "seconds", "validation_accuracy", "first_step_seconds",
+        "competition", "network", "seed", "epoch", "seconds", "validation_accuracy", "start_seconds",
         "training_images_per_second", "inference_images_per_second", "peak_memory_bytes", "parameters", "precision",
         "hardware",
     ]  # fmt: skip
@@ -144,7 +144,7 @@ def _write(path, results, arguments):
     table = csv.writer(text, lineterminator="\n")
     table.writerow(columns)
     for one in results:
-        rest = [one.first_step_seconds, one.training_rate, one.inference_rate, one.peak_memory, one.parameters]
+        rest = [one.start_seconds, one.training_rate, one.inference_rate, one.peak_memory, one.parameters]
         for epoch, (seconds, accuracy) in enumerate(one.epochs, 1):
             row = [arguments.competition, one.name, one.seed, epoch, round(seconds, 3), round(accuracy, 6)]
             table.writerow([*row, *(round(value, 3) if value else "" for value in rest), one.precision, _hardware(one)])

@@ -3,7 +3,6 @@
 import pathlib
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import keras
@@ -67,7 +66,6 @@ def fit(
     recipe: Recipe,
     places: Places | None = None,
     started: float | None = None,
-    callbacks: Iterable[keras.callbacks.Callback] = (),
 ) -> list[dict]:
     """Train `network` in place; afterwards it holds the weights that predict (averaged ones, if the recipe says so).
 
@@ -78,7 +76,6 @@ def fit(
         places: where to keep the state after each epoch. If there is one already, the training goes on from it, and
             ends with the weights that an unbroken one would have had.
         started: `time.perf_counter()` at the beginning of this training, if that was before this call.
-        callbacks: of Keras, beside the kit's own.
 
     Returns:
         The history, one dict an epoch: fold, epoch (from 1), seconds, learning_rate, loss, accuracy, val_loss,
@@ -101,7 +98,7 @@ def fit(
                 initial_epoch=keeper.epoch,
                 epochs=recipe.epochs,
                 shuffle=False,
-                callbacks=[keeper, *callbacks],
+                callbacks=[keeper],
                 verbose=1 if shows_progress() else 2,
             )
     if recipe.average:

@@ -5,6 +5,7 @@ Importing this module is cheap; Keras starts in the measuring process only.
 
 import contextlib
 import dataclasses
+import itertools
 import multiprocessing
 import os
 import statistics
@@ -41,7 +42,7 @@ class Measured:
         name, seed: the job's.
         epochs: (seconds of fit so far, validation accuracy) after each epoch; start-up and compilation included,
             validation excluded.
-        first_step_seconds: until the first training step was done, compilation included.
+        start_seconds: what the first epoch took longer than the others' median: building and compiling.
         training_rate, inference_rate: images a second, once compiled.
         peak_memory: bytes that the process held at most, data included; None where the system does not tell.
         parameters: of the network.
@@ -52,7 +53,7 @@ class Measured:
     name: str
     seed: int
     epochs: list[tuple[float, float]]
-    first_step_seconds: float
+    start_seconds: float
     training_rate: float
     inference_rate: float
     peak_memory: int | None
@@ -108,19 +109,18 @@ def _recipe(job):
     dataset = _data(job)
     recipe = dataclasses.replace(job.recipe, seed=job.seed, split_seed=job.seed)
     recipe = session.with_precision(dataset, recipe)
-    first_step = _first_step()
-    started = time.perf_counter()
+    ((rows, held_out), *_) = splits.splits(dataset.train_labels, recipe)
     with devices.prepare(recipe.devices):
-        ((rows, held_out), *_) = splits.splits(dataset.train_labels, recipe)
+        started = time.perf_counter()
         split = session.split_of(dataset, rows, held_out, fold=0)
         network = session.built(dataset, recipe, split)
-        history = fit(network, split, recipe, None, started, (first_step,))
+        history = fit(network, split, recipe, None, started)
         inference_rate = _rate(lambda images: inference.predict(network, images), dataset.test_images)
     return Measured(
         name=job.name,
         seed=job.seed,
         epochs=[(row["seconds"], row["val_accuracy"]) for row in history],
-        first_step_seconds=first_step.at - started,
+        start_seconds=_start_seconds([row["seconds"] for row in history]),
         training_rate=session.images_per_second(len(rows), history),
         inference_rate=inference_rate,
         peak_memory=devices.peak_memory(),
@@ -144,7 +144,6 @@ def _keras_mnist_convnet(job):
     images = dataset.train_images.astype("float32") / 255
     labels = np.eye(rules.classes, dtype="float32")[dataset.train_labels]
     keras.utils.set_random_seed(job.seed)
-    first_step = _first_step()
     started = time.perf_counter()
     network = keras.Sequential(
         [
@@ -161,7 +160,7 @@ def _keras_mnist_convnet(job):
     network.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
     epochs, validating = [], 0.0
     while len(epochs) < MOST_EPOCHS and not (epochs and epochs[-1][1] >= job.target):
-        network.fit(images[rows], labels[rows], batch_size=128, verbose=0, callbacks=[first_step])
+        network.fit(images[rows], labels[rows], batch_size=128, verbose=0)
         seconds = time.perf_counter() - started - validating
         accuracy = network.evaluate(images[held_out], labels[held_out], batch_size=512, verbose=0)[1]
         validating = time.perf_counter() - started - seconds
@@ -170,7 +169,7 @@ def _keras_mnist_convnet(job):
         name=job.name,
         seed=job.seed,
         epochs=epochs,
-        first_step_seconds=first_step.at - started,
+        start_seconds=_start_seconds([seconds for seconds, _ in epochs]),
         training_rate=session.images_per_second(len(rows), [{"fold": 0, "seconds": seconds} for seconds, _ in epochs]),
         inference_rate=_rate(
             lambda images: network.predict(images.astype("float32") / 255, batch_size=512, verbose=0),
@@ -192,16 +191,7 @@ def _rate(predict, images):
     return len(images) / (time.perf_counter() - before)
 
 
-def _first_step():
-    import keras
-
-    class FirstStep(keras.callbacks.Callback):
-        """Notes when the first training step was done."""
-
-        at = None
-
-        def on_train_batch_end(self, batch, logs=None):
-            if self.at is None:
-                self.at = time.perf_counter()
-
-    return FirstStep()
+def _start_seconds(ends):
+    """The first epoch's length less the others' median; 0 where there are no others. `ends` are seconds so far."""
+    others = [end - begin for begin, end in itertools.pairwise(ends)]
+    return max(ends[0] - statistics.median(others), 0.0) if others else 0.0
