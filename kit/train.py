@@ -4,7 +4,7 @@ import argparse
 import datetime
 import sys
 
-from kit import competitions, recipe, runs, zoo
+from kit import competitions, locks, recipe, runs, zoo
 from kit.command_line import DONE, FAILED, command, start_keras
 from kit.errors import UserError
 
@@ -29,7 +29,10 @@ def main(argv: list[str] | None = None) -> int:
     chosen = session.with_precision(dataset, chosen)
     run.write_config({**origin, "source": dataset.source, "recipe": chosen.as_dict()})
     try:
-        metrics = session.train(dataset, chosen, run)
+        with locks.locked(run.folder / ".working" / "lock", wait=False):
+            metrics = session.train(dataset, chosen, run)
+    except locks.Busy:
+        raise UserError(f"{run.folder} is being trained by another process; let it finish.") from None
     except KeyboardInterrupt:
         print(
             f"\nstopped. What is done is kept in {run.folder}; go on with:\n"

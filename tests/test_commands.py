@@ -216,6 +216,19 @@ def test_ctrl_c_keeps_what_is_there_and_says_how_to_go_on(workplace):
     assert progress(folder)[0] >= 1
 
 
+def test_two_processes_do_not_train_one_run(workplace, capsys):
+    from kit import locks
+    from kit.train import main
+
+    assert train("--name", "mine") == DONE
+    run = runs.find("mine")
+    (run.folder / "metrics.json").unlink()
+    with locks.locked(run.folder / ".working" / "lock"):
+        assert main(["--resume", "--name", "mine"]) == WRONG_INPUT
+    assert "another process" in capsys.readouterr().err
+    assert main(["--resume", "--name", "mine"]) == DONE
+
+
 # --- predict, benchmark
 
 

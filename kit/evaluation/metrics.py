@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from kit.figures import reliability
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -67,33 +69,6 @@ def score(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[s
         confusion=confusion,
         by_class=by_class,
     )
-
-
-def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int) -> tuple[pd.DataFrame, float]:
-    """Compare how sure the predictions are with how often they are right.
-
-    Args:
-        labels: (n,) integers, the truth.
-        probabilities: (n, classes).
-        bins: how many equally wide ranges of the predicted class's probability.
-
-    Returns:
-        A table with a row a range – `count`, mean `certainty` and `accuracy`, both NaN where `count` is 0 – and the
-        expected calibration error: the mean of |accuracy - certainty|, weighted by the counts.
-
-    Reference:
-        Guo et al., "On Calibration of Modern Neural Networks" (2017).
-    """
-    certainty = np.asarray(probabilities, float).max(1)
-    right = np.asarray(probabilities).argmax(1) == np.asarray(labels)
-    band = np.minimum((certainty * bins).astype(int), bins - 1)
-    count = np.bincount(band, minlength=bins)
-    with np.errstate(invalid="ignore"):
-        mean_certainty = np.bincount(band, certainty, bins) / count
-        accuracy = np.bincount(band, right, bins) / count
-    filled = count > 0
-    error = np.sum(count[filled] * np.abs(accuracy - mean_certainty)[filled]) / len(certainty)
-    return pd.DataFrame({"count": count, "certainty": mean_certainty, "accuracy": accuracy}), float(error)
 
 
 def _shares(probabilities: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import importlib
 
 _MODULE = {
     "augmentation": "images",
-    "calibration": "predictions",
+    "calibration": "calibrated",
     "changed_images": "ensembles",
     "class_examples": "images",
     "confusion_matrix": "predictions",
@@ -27,6 +27,8 @@ _MODULE = {
     "pca_scatter": "components",
     "pixel_histogram": "images",
     "pixel_histograms_by_class": "images",
+    "pictures_seen": "predictions",
+    "reliability": "calibrated",
     "right_predictions": "predictions",
     "structure": "graph",
     "structure_text": "graph",

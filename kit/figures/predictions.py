@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib import colors
+from matplotlib import colors, patches
 
 from kit.figures import canvas
 
@@ -106,39 +106,6 @@ def worst_mistakes(labels: np.ndarray, probabilities: np.ndarray, count: int) ->
     return wrong[np.argsort(probabilities[wrong, np.asarray(labels)[wrong]], kind="stable")[:count]]
 
 
-def calibration(labels: np.ndarray, probabilities: np.ndarray, bins: int = 10) -> canvas.Figure:
-    """Show whether 90 % sure means right nine times in ten: a reliability diagram over a histogram of certainty.
-
-    Args:
-        labels: (n,) integers, the truth.
-        probabilities: (n, classes).
-        bins: how many equally wide ranges of certainty.
-
-    Reference:
-        Guo et al., "On Calibration of Modern Neural Networks" (2017).
-    """
-    from kit.evaluation.metrics import reliability
-
-    bands, error = reliability(labels, probabilities, bins)
-    figure = canvas.sheet(7.5, 8)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.1])
-    canvas.plain(upper, f"calibration error (ECE) {100 * error:.2f} %", "", "share that is right")
-    upper.plot([0, 1], [0, 1], color=canvas.MUTED, linestyle="--", linewidth=2, label="perfectly calibrated")
-    filled = bands[bands["count"] > 0]
-    upper.plot(filled["certainty"], filled["accuracy"], color=canvas.RIGHT, marker="o", markersize=8, linewidth=2.2)
-    upper.vlines(filled["certainty"], filled["accuracy"], filled["certainty"], color=canvas.WRONG, linewidth=3)
-    upper.plot([], [], color=canvas.WRONG, linewidth=3, label="too sure (below) or too careful (above)")
-    upper.legend(fontsize=canvas.SMALL, loc="upper left", framealpha=1)
-    canvas.plain(lower, "", "probability of the predicted class", "images (log)")
-    edges = np.linspace(0, 1, bins + 1)
-    lower.bar(edges[:-1], bands["count"], width=1 / bins, align="edge", color=canvas.COLOURS[5], edgecolor="white")
-    lower.set_yscale("log")
-    upper.set(xlim=(0, 1), ylim=(0, 1.02))
-    for axis in (upper.xaxis, upper.yaxis):
-        canvas.percent(axis, 0)
-    return figure
-
-
 def disagreement(
     images: np.ndarray,
     labels: np.ndarray,
@@ -183,6 +150,39 @@ def disagreement(
         for axes, probabilities, name in ((left, first, names[0]), (right, second, names[1])):
             likeliest(axes, probabilities[row], words, int(labels[row]))
             axes.set_title(name, fontsize=canvas.SMALL, pad=4)
+    return figure
+
+
+def pictures_seen(
+    originals: Sequence[np.ndarray],
+    boxes: Sequence[tuple[int, int, int, int]],
+    images: np.ndarray,
+    probabilities: np.ndarray,
+    titles: Sequence[str],
+    class_names: Sequence[str] | None = None,
+) -> canvas.Figure:
+    """Show a person's own pictures, a row each: the picture, what the network saw of it, the three likeliest classes.
+
+    Args:
+        originals: (h, w, 3) uint8 each, of any sizes.
+        boxes: what of each the network saw: left, top, right, bottom in pixels.
+        images: (n, h, w, 1 or 3) uint8, the network's inputs.
+        probabilities: (n, classes).
+        titles: what each picture is called.
+        class_names: what each class is called; its number by default.
+    """
+    words = canvas.class_words(probabilities.shape[1], class_names)
+    figure = canvas.sheet(11, 2.9 * len(images) + 0.2)
+    cells = figure.subplots(len(images), 3, squeeze=False, width_ratios=[1.35, 1, 1.2])
+    for row, original, box, image, likely, title in zip(
+        cells, originals, boxes, images, probabilities, titles, strict=True
+    ):
+        left, top, right, bottom = box
+        canvas.picture(row[0], original, title)
+        frame = {"fill": False, "linewidth": 2.5, "edgecolor": canvas.WRONG}
+        row[0].add_patch(patches.Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, **frame))
+        canvas.picture(row[1], image, "as the network sees it")
+        likeliest(row[2], likely, words)
     return figure
 
 

@@ -236,6 +236,7 @@ def _metrics(dataset, recipe, oof, test, history, parts):
         "parameters": parts[0]["parameters"],
         "epochs": len(history) // len(parts),
         "precision": recipe.precision,
+        "peak_memory": devices.peak_memory(),
         "hardware": devices.hardware(),
     }
     if dataset.test_labels is not None:

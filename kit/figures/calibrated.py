@@ -1,0 +1,61 @@
+"""Whether predicted probabilities are what they say: the reliability diagram and its one number.
+
+Reference: Guo et al., "On Calibration of Modern Neural Networks" (2017).
+"""
+
+import numpy as np
+import pandas as pd
+
+from kit.figures import canvas
+
+
+def calibration(labels: np.ndarray, probabilities: np.ndarray, bins: int = 10) -> canvas.Figure:
+    """Show whether 90 % sure means right nine times in ten: a reliability diagram over a histogram of certainty.
+
+    Args:
+        labels: (n,) integers, the truth.
+        probabilities: (n, classes).
+        bins: how many equally wide ranges of certainty.
+    """
+    bands, error = reliability(labels, probabilities, bins)
+    figure = canvas.sheet(7.5, 8)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.1])
+    canvas.plain(upper, f"calibration error (ECE) {100 * error:.2f} %", "", "share that is right")
+    upper.plot([0, 1], [0, 1], color=canvas.MUTED, linestyle="--", linewidth=2, label="perfectly calibrated")
+    filled = bands[bands["count"] > 0]
+    upper.plot(filled["certainty"], filled["accuracy"], color=canvas.RIGHT, marker="o", markersize=8, linewidth=2.2)
+    upper.vlines(filled["certainty"], filled["accuracy"], filled["certainty"], color=canvas.WRONG, linewidth=3)
+    upper.plot([], [], color=canvas.WRONG, linewidth=3, label="too sure (below) or too careful (above)")
+    upper.legend(fontsize=canvas.SMALL, loc="upper left", framealpha=1)
+    canvas.plain(lower, "", "probability of the predicted class", "images (log)")
+    edges = np.linspace(0, 1, bins + 1)
+    lower.bar(edges[:-1], bands["count"], width=1 / bins, align="edge", color=canvas.COLOURS[5], edgecolor="white")
+    lower.set_yscale("log")
+    upper.set(xlim=(0, 1), ylim=(0, 1.02))
+    for axis in (upper.xaxis, upper.yaxis):
+        canvas.percent(axis, 0)
+    return figure
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int) -> tuple[pd.DataFrame, float]:
+    """Compare how sure the predictions are with how often they are right.
+
+    Args:
+        labels: (n,) integers, the truth.
+        probabilities: (n, classes).
+        bins: how many equally wide ranges of the predicted class's probability.
+
+    Returns:
+        A table with a row a range – `count`, mean `certainty` and `accuracy`, both NaN where `count` is 0 – and the
+        expected calibration error: the mean of |accuracy - certainty|, weighted by the counts.
+    """
+    certainty = np.asarray(probabilities, float).max(1)
+    right = np.asarray(probabilities).argmax(1) == np.asarray(labels)
+    band = np.minimum((certainty * bins).astype(int), bins - 1)
+    count = np.bincount(band, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        mean_certainty = np.bincount(band, certainty, bins) / count
+        accuracy = np.bincount(band, right, bins) / count
+    filled = count > 0
+    error = np.sum(count[filled] * np.abs(accuracy - mean_certainty)[filled]) / len(certainty)
+    return pd.DataFrame({"count": count, "certainty": mean_certainty, "accuracy": accuracy}), float(error)

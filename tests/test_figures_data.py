@@ -1,0 +1,234 @@
+"""Figures of data, training and predictions: drawn for one channel and three, and true to their numbers."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from kit import competitions, figures
+from kit.figures import canvas
+
+NAMES = competitions.get("cifar-10").class_names
+
+
+@pytest.fixture(params=[1, 3], ids=["grey", "colour"])
+def pictures(request):
+    """Sixty images of ten classes with labels and probabilities, right but for every seventh."""
+    draw = np.random.default_rng(0)
+    labels = np.arange(60) % 10
+    images = draw.integers(0, 256, (60, 12, 14, request.param), np.uint8)
+    said = np.where(np.arange(60) % 7 == 0, (labels + 1) % 10, labels)
+    probabilities = draw.dirichlet(np.full(10, 0.2), 60) * 0.4 + 0.6 * np.eye(10)[said]
+    return images, labels, probabilities.astype(np.float32), NAMES if request.param == 3 else None
+
+
+def history(folds=1, epochs=4, best=0.95):
+    rows = [
+        (fold, epoch, 2.0 * epoch, 0.1, 1 / epoch, best - 0.2 / epoch, 1.1 / epoch, best - 0.1 / epoch)
+        for fold in range(folds)
+        for epoch in range(1, epochs + 1)
+    ]
+    names = ["fold", "epoch", "seconds", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(lambda part: hasattr(part, "get_text")) if text.get_text()]
+
+
+def is_png(figure):
+    return canvas.png(figure, 30).startswith(b"\x89PNG")
+
+
+def test_importing_the_figures_starts_nothing_heavy():
+    script = "import sys, kit.figures; assert not {'matplotlib', 'keras', 'pandas'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_every_figure_is_found_by_name():
+    assert all(callable(getattr(figures, name)) for name in figures.__all__)
+    with pytest.raises(AttributeError, match="no_such_figure"):
+        _ = figures.no_such_figure
+
+
+def test_pyplot_is_not_needed(pictures):
+    images, labels, probabilities, names = pictures
+    figure = figures.wrong_predictions(images, labels, probabilities, names)
+    assert isinstance(figure, Figure)
+    assert figure._repr_png_().startswith(b"\x89PNG")  # what a notebook shows
+
+
+# --- learning curves
+
+
+@pytest.mark.parametrize("epochs", [1, 4, 30])
+def test_learning_curves_draw_each_measured_epoch(epochs):
+    told = history(epochs=epochs)
+    figure = figures.learning_curves(told)
+    assert is_png(figure)
+    lines = figure.axes[0].lines
+    assert [len(line.get_xdata()) for line in lines] == [epochs, epochs]
+    np.testing.assert_allclose(lines[1].get_ydata(), told["val_loss"])
+
+
+def test_learning_curves_average_folds():
+    figure = figures.learning_curves({"a": history(3), "b": history(1)})
+    assert is_png(figure)
+    assert len(figure.axes[0].lines) == 2 * (3 + 1) + 2
+    assert {"a", "b"} <= set(texts(figure))
+
+
+def test_learning_curves_leave_out_what_was_not_measured():
+    told = history()
+    told["val_loss"] = np.nan
+    figure = figures.learning_curves(told.drop(columns=["fold", "val_accuracy"]))
+    assert is_png(figure)
+    assert len(figure.axes[0].lines[1].get_xdata()) == 0
+
+
+def test_learning_curves_without_a_history_say_so():
+    with pytest.raises(ValueError, match="no history"):
+        figures.learning_curves({})
+    with pytest.raises(ValueError, match="no history"):
+        figures.learning_curves(history().iloc[:0])
+
+
+# --- the data
+
+
+def test_images_stand_under_their_labels(pictures):
+    images, labels, _, names = pictures
+    figure = figures.labelled_images(images, labels, names, count=12)
+    assert is_png(figure)
+    shown = [axes.get_title() for axes in figure.axes if axes.images]
+    assert shown == [names[label] if names else str(label) for label in labels[:12]]
+    assert len(figures.labelled_images(images, count=500).axes) >= 60
+
+
+def test_images_are_shown_with_their_own_pixels(pictures):
+    images, labels, _, names = pictures
+    drawn = figures.labelled_images(images, labels, names).axes[3].images[0]
+    assert np.array_equal(np.asarray(drawn.get_array()), images[3].squeeze())
+    assert drawn.get_clim() == (0, 255)
+
+
+def test_class_examples_have_a_row_a_class(pictures):
+    images, labels, _, names = pictures
+    figure = figures.class_examples(images, labels, names, per_class=4)
+    assert is_png(figure)
+    assert len(figure.axes) == 40
+    assert np.array_equal(np.asarray(figure.axes[4].images[0].get_array()), images[labels == 1][0].squeeze())
+
+
+def test_label_histogram_counts(pictures):
+    _, labels, _, names = pictures
+    figure = figures.label_histogram(labels[:55], names)
+    assert is_png(figure)
+    counts = list(np.bincount(labels[:55]))
+    assert [bar.get_height() for bar in figure.axes[0].patches] == counts
+    assert [text.get_text() for text in figure.axes[0].texts] == [str(count) for count in counts]
+
+
+def test_label_histogram_shows_an_empty_class():
+    figure = figures.label_histogram(np.array([0, 0, 2]), ["a", "b", "c"])
+    assert is_png(figure)
+    assert [bar.get_height() for bar in figure.axes[0].patches] == [2, 0, 1]
+
+
+def test_pixel_histograms_share_out_all_pixels(pictures):
+    images, labels, _, names = pictures
+    whole = figures.pixel_histogram(images)
+    by_class = figures.pixel_histograms_by_class(images, labels, names)
+    assert is_png(whole)
+    assert is_png(by_class)
+    steps = [patch for patch in whole.axes[0].patches if hasattr(patch, "get_data")]
+    assert len(steps) == images.shape[-1]
+    for step in steps:
+        assert step.get_data().values.sum() == pytest.approx(1)
+
+
+def test_augmentation_shows_before_and_after(pictures):
+    images, labels, _, names = pictures
+    after = np.stack([images[:, ::-1].astype(np.float32) - 20, images[:, :, ::-1]])
+    figure = figures.augmentation(images, after, labels, names, count=5)
+    assert is_png(figure)
+    assert len(figure.axes) == 15
+    assert np.asarray(figure.axes[5].images[0].get_array()).min() >= 0  # values outside 0…255 are cut off
+    assert {"before", "after"} <= set(texts(figure))
+    assert len(figures.augmentation(images, images[::-1], count=5).axes) == 10
+
+
+def test_principal_components_of_images(pictures):
+    images, labels, _, names = pictures
+    assert is_png(figures.pca_components(images, 6))
+    for dimensions in (2, 3):
+        figure = figures.pca_scatter(images, labels, names, dimensions)
+        assert is_png(figure)
+        assert sum(len(points.get_offsets()) for points in figure.axes[0].collections) == 60
+
+
+def test_scatter_of_features_groups_them_by_class():
+    labels = np.repeat([0, 1, 2], 30)
+    features = np.random.default_rng(0).normal(size=(90, 20)) + 30 * np.eye(20)[labels]
+    for figure in (figures.pca_scatter(features, labels), figures.tsne_scatter(features, labels)):
+        assert is_png(figure)
+        middles = [np.asarray(points.get_offsets()).mean(0) for points in figure.axes[0].collections]
+        spread = max(np.asarray(points.get_offsets()).std(0).max() for points in figure.axes[0].collections)
+        assert min(np.linalg.norm(middles[a] - middles[b]) for a, b in [(0, 1), (0, 2), (1, 2)]) > 3 * spread
+    with pytest.raises(ValueError, match="90 points and 3 labels"):
+        figures.pca_scatter(features, labels[:3])
+
+
+# --- predictions
+
+
+def test_confusion_matrix_counts(pictures):
+    _, labels, probabilities, names = pictures
+    for predicted in (probabilities, probabilities.argmax(1)):
+        figure = figures.confusion_matrix(labels, predicted, names)
+        assert is_png(figure)
+        counts = [int(text.get_text()) for text in figure.axes[0].texts]
+        assert sum(counts) == 60
+        assert "85.00 % right, 9 of 60 wrong" in texts(figure)
+
+
+def test_wrong_and_right_predictions_are_told_apart(pictures):
+    images, labels, probabilities, names = pictures
+    wrong = figures.wrong_predictions(images, labels, probabilities, names, count=4)
+    right = figures.right_predictions(images, labels, probabilities, names, count=4)
+    assert is_png(wrong)
+    assert is_png(right)
+    rows = figures.worst_mistakes(labels, probabilities, 4)
+    assert np.array_equal(np.asarray(wrong.axes[0].images[0].get_array()), images[rows[0]].squeeze())
+    truth = probabilities[rows, labels[rows]]
+    assert (np.diff(truth) >= 0).all()
+    assert (rows % 7 == 0).all()
+
+
+def test_no_mistakes_is_a_figure_too(pictures):
+    images, labels, _, names = pictures
+    assert "no mistake to show" in texts(figures.wrong_predictions(images, labels, np.eye(10)[labels], names))
+
+
+def test_disagreement_shows_the_images_and_who_is_right(pictures):
+    images, labels, probabilities, names = pictures
+    other = np.eye(10, dtype=np.float32)[labels]
+    figure = figures.disagreement(images, labels, probabilities, other, ("a", "b"), names, count=3)
+    assert is_png(figure)
+    assert "a and b disagree on 9 of 60 images: a alone is right on 0, b alone on 9" in texts(figure)
+    assert len([axes for axes in figure.axes if axes.images]) == 3
+    assert "disagree on 0 of 60" in " ".join(texts(figures.disagreement(images, labels, other, other)))
+
+
+def test_pictures_seen_stand_beside_what_the_network_saw(pictures):
+    images, _, probabilities, names = pictures
+    originals = [np.zeros((40, 90, 3), np.uint8), np.full((200, 50, 3), 255, np.uint8)]
+    boxes = [(10, 5, 50, 35), (0, 0, 50, 200)]
+    figure = figures.pictures_seen(originals, boxes, images[:2], probabilities[:2], ["a.png", "b.jpg"], names)
+    assert is_png(figure)
+    assert {"a.png", "b.jpg"} <= set(texts(figure))
+    frame = figure.axes[0].patches[0]
+    assert (frame.get_width(), frame.get_height()) == (40, 30)

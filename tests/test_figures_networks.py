@@ -1,0 +1,219 @@
+"""Figures of networks: they work on every kind of network, and show what is there."""
+
+import itertools
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kit import figures, zoo
+from kit.figures import anatomy, attribution, canvas, graph, routes
+from kit.figures.gradients import gradient_of
+from kit.figures.layers import exciting_images
+
+CLASSES = 4
+
+
+def plain(shape=(12, 12, 1)):
+    """Two convolutions with the activation inside."""
+    images = keras.Input(shape, name="images")
+    x = layers.Rescaling(1 / 255, name="scale")(images)
+    x = layers.Conv2D(6, 3, activation="relu", name="conv1")(x)
+    x = layers.Conv2D(5, 3, padding="same", activation="gelu", name="conv2")(x)
+    x = layers.Dropout(0.5, name="dropout")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(7, activation="relu", name="dense")(x)
+    return keras.Model(images, layers.Dense(CLASSES, dtype="float32", name="logits")(x), name="plain")
+
+
+def skipping(shape=(12, 12, 3)):
+    """Batch norm, separate activations and a skip connection."""
+    images = keras.Input(shape, name="images")
+    x = layers.ReLU(name="stem_relu")(layers.BatchNormalization(name="norm")(layers.Conv2D(6, 3, name="stem")(images)))
+    y = layers.Activation("relu", name="act")(layers.Conv2D(6, 3, padding="same", name="conv")(x))
+    x = layers.Add(name="add")([x, layers.Conv2D(6, 3, padding="same", name="conv2")(y)])
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(images, layers.Dense(CLASSES, dtype="float32", name="logits")(x), name="skipping")
+
+
+BUILDERS = [plain, skipping]
+
+
+@pytest.fixture(params=BUILDERS, ids=lambda build: build.__name__)
+def network(request):
+    keras.utils.set_random_seed(0)
+    built = request.param()
+    if request.param is plain:
+        built.compile("adam", keras.losses.SparseCategoricalCrossentropy(True))
+    return built
+
+
+def some(network, count=3):
+    return np.random.default_rng(0).integers(0, 256, (count, *network.input_shape[1:]), np.uint8)
+
+
+def logits(network, images):
+    return keras.ops.convert_to_numpy(network(np.asarray(images, np.float32), training=False))
+
+
+def is_png(figure):
+    return canvas.png(figure, 30).startswith(b"\x89PNG")
+
+
+# --- anatomy
+
+
+def test_a_dissected_network_answers_as_before(network):
+    images = some(network)
+    before = logits(network, images)
+    found = anatomy.dissect(network)
+    np.testing.assert_allclose(logits(found.network(found.logits), images), before, rtol=1e-5, atol=1e-5)
+    assert not any(isinstance(step.layer, keras.Model) for step in found.steps)
+    np.testing.assert_array_equal(logits(network, images), before)
+
+
+def test_a_dissected_network_can_still_be_saved(network, tmp_path):
+    images = some(network)
+    before = logits(network, images)
+    figures.grad_cam(network, images)
+    network.save(tmp_path / "network.keras")
+    np.testing.assert_allclose(logits(keras.saving.load_model(tmp_path / "network.keras"), images), before, rtol=1e-5)
+
+
+def test_features_are_what_the_classifier_sees(network):
+    images = some(network, 5)
+    seen = figures.features(network, images, batch_size=2)
+    kernel, bias = network.get_layer("logits").get_weights()
+    np.testing.assert_allclose(seen @ kernel + bias, logits(network, images), rtol=1e-4, atol=1e-3)
+
+
+# --- gradients and what is made of them
+
+
+def test_gradient_is_the_slope():
+    slope = gradient_of(lambda x: keras.ops.sum(x**3))(np.array([1.0, -2.0, 0.5], np.float32))
+    np.testing.assert_allclose(slope, [3, 12, 0.75], rtol=1e-6)
+
+
+def test_guided_gradients_hold_back_what_speaks_against():
+    images = keras.Input((4, 4, 1), name="images")
+    x = layers.Conv2D(2, 1, activation="relu", name="conv")(images)
+    network = keras.Model(images, layers.Dense(1, name="logits")(layers.Flatten()(x)))
+    network.get_layer("conv").set_weights([np.array([[[[1.0, 1.0]]]]), np.zeros(2)])
+    network.get_layer("logits").set_weights([np.tile([[1.0], [-3.0]], (16, 1)), np.zeros(1)])
+    pixels = np.full((1, 4, 4, 1), 10.0)
+    np.testing.assert_allclose(attribution.guided_gradients(network, pixels, [0]), 1)  # plainly it would be 1 - 3
+
+
+@pytest.mark.parametrize("guided", [True, False])
+def test_grad_cam_of_any_network(network, guided):
+    images = some(network)
+    figure = figures.grad_cam(network, images, [0, 1, 2], ["a", "b", "c", "d"], guided)
+    assert is_png(figure)
+    maps = attribution.grad_cam_maps(network, images, [0, 1, 2])
+    assert maps.shape == images.shape[:3]
+    assert maps.min() >= 0
+    assert maps.max() <= 1
+
+
+def test_grad_cam_keeps_away_from_maps_of_a_single_place():
+    images = keras.Input((16, 16, 1), name="images")
+    x = layers.Conv2D(3, 3, padding="same", name="wide")(images)
+    x = layers.MaxPooling2D(8, name="tiny")(x)
+    network = keras.Model(images, layers.Dense(2, name="logits")(layers.Flatten(name="flatten")(x)))
+    chosen = attribution._last_with_places(anatomy.dissect(network))
+    assert chosen.layer.name == "wide"
+
+
+def test_gradient_ascent_excites(network):
+    layer = anatomy.dissect(network).convolutions[-1].layer.name
+    images, shown = exciting_images(network, layer, count=3, steps=8)
+    assert images.shape == (len(shown), *network.input_shape[1:])
+    assert images.min() >= 0
+    assert images.max() <= 255
+    found = anatomy.dissect(network)
+    answer = logits(found.network(found.step(layer).output), images).mean((1, 2))
+    grey = logits(found.network(found.step(layer).output), np.full_like(images[:1], 127.5)).mean((1, 2))
+    assert (answer[np.arange(len(shown)), shown] > grey[0, shown]).all()
+    assert is_png(figures.gradient_ascent(network, count=2, steps=1))
+    assert is_png(figures.gradient_ascent(network, "logits", count=9, steps=1, class_names=["a", "b", "c", "d"]))
+
+
+# --- filters and outputs
+
+
+def test_filters_and_outputs_of_any_network(network):
+    assert is_png(figures.filters(network))
+    assert is_png(figures.layer_outputs(network, some(network)[0], layers=3, channels=4))
+
+
+def test_layer_outputs_are_the_layers_own():
+    network = plain()
+    image = some(network)[0]
+    figure = figures.layer_outputs(network, image, channels=6)
+    drawn = np.asarray([axes.images[0].get_array() for axes in figure.axes if axes.images][1])
+    found = anatomy.dissect(network)
+    outputs = logits(found.network(found.step("conv1").output), image[None])[0]
+    np.testing.assert_allclose(drawn, outputs[..., outputs.std((0, 1)).argmax()], rtol=1e-5)
+
+
+# --- structure
+
+
+def test_structure_of_any_network(network):
+    assert is_png(figures.structure(network))
+    told = figures.structure_text(network)
+    for step in anatomy.dissect(network).steps:
+        assert step.layer.name in told
+    assert f"{network.count_params():,} weights" in told
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_structure_of_the_zoo_has_no_line_through_a_box(name):
+    options = {"weights": None} if name.startswith("vgg16") else {}
+    if name == "combined":
+        pytest.skip("is made of trained runs")
+    boxes = graph._boxes(zoo.build(name, (32, 32, 3), 10, **options))
+    plan = routes.arrange([box.inputs for box in boxes], 2.4)
+    assert len(set(plan.places)) == len(boxes)
+    for line in plan.lines:
+        for (x1, y1), (x2, y2) in itertools.pairwise(line):
+            for x, y in plan.places:
+                within = max(min(x1, x2), x - 1.1) <= min(max(x1, x2), x + 1.1)
+                level = max(min(y1, y2), y - 0.35) <= min(max(y1, y2), y + 0.35)
+                assert not (within and level), (name, (x1, y1), (x2, y2), (x, y))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3)], ids=["grey", "colour"])
+def test_every_figure_of_every_network(name, shape):
+    if name == "combined":
+        pytest.skip("is made of trained runs")
+    network = zoo.build(name, shape, 10, **({"weights": None} if name.startswith("vgg16") else {}))
+    images = some(network)
+    for figure in (
+        figures.filters(network),
+        figures.layer_outputs(network, images[0]),
+        figures.gradient_ascent(network, count=2, steps=2),
+        figures.grad_cam(network, images, [1, 2, 3]),
+        figures.structure(network),
+    ):
+        assert is_png(figure)
+    assert figures.features(network, images).shape[0] == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax"])
+def test_on_another_backend(backend):
+    pytest.importorskip(backend)
+    chosen = "gradient or grad_cam or guided or ascent or dissected or features"
+    call = [sys.executable, "-m", "pytest", "-q", __file__, "-k", f"({chosen}) and not backend and not zoo"]
+    told = subprocess.run(
+        call, env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True, timeout=900
+    )
+    assert told.returncode == 0, told.stdout[-3000:]

@@ -1,0 +1,210 @@
+"""A person's own pictures: whatever the size, colour, light and file, the digit arrives as MNIST would show it."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFilter
+
+from kit import competitions, pictures
+from kit.errors import UserError
+
+DIGITS = "digit-recognizer"
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """One handwritten digit of each class from the sample, (10, 28, 28) uint8."""
+    images, labels, _ = competitions.get(DIGITS).sample()
+    return np.stack([images[np.flatnonzero(labels == label)[1], ..., 0] for label in range(10)])
+
+
+def enlarged(digit, times):
+    size = (28 * times, 28 * times)
+    return np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BICUBIC), np.float32) / 255
+
+
+def written(digit, ink=(30, 30, 30), paper=(240, 240, 235), times=7, size=(320, 440), at=(60, 130)):
+    """A digit written on a sheet: (h, w, 3) float of 0…255."""
+    share = np.zeros((*size, 1), np.float32)
+    large = enlarged(digit, times)
+    share[at[0] : at[0] + len(large), at[1] : at[1] + len(large), 0] = large
+    return share * np.array(ink, np.float32) + (1 - share) * np.array(paper, np.float32)
+
+
+def saved(pixels, path, **options):
+    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path, **options)
+    return path
+
+
+def likeness(one, other):
+    """The correlation of two images, at the best of nine places a pixel apart."""
+    moved = [np.roll(one, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    return max(np.corrcoef(image.ravel(), other.ravel())[0, 1] for image in moved)
+
+
+def gradient(pixels):
+    across = np.linspace(0.4, 1, pixels.shape[1])[:, None] * np.linspace(0.8, 1, pixels.shape[0])[:, None, None]
+    return pixels * across
+
+
+def hard_shadow(pixels):
+    y, x = np.mgrid[: pixels.shape[0], : pixels.shape[1]]
+    lit = Image.fromarray(((x + 0.4 * y > 230) * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(4))
+    return pixels * (0.55 + 0.45 * np.asarray(lit, np.float32)[..., None] / 255)
+
+
+def on_a_table(pixels):
+    pixels = pixels.copy()
+    pixels[:30] = (90, 60, 30)
+    pixels[:, -40:] = (80, 50, 30)
+    return pixels
+
+
+def ruled(pixels):
+    pixels = pixels.copy()
+    for row in range(25, len(pixels), 48):
+        pixels[row : row + 2] = np.minimum(pixels[row : row + 2], (150, 165, 215))
+    return pixels
+
+
+def specked(pixels):
+    pixels = pixels.copy()
+    for y, x in np.random.default_rng(1).integers(0, 300, (25, 2)):
+        pixels[y : y + 3, x : x + 3] = 60
+    return pixels
+
+
+def noisy(pixels):
+    return pixels + np.random.default_rng(2).normal(0, 12, pixels.shape)
+
+
+WAYS = {
+    "dark on light": written,
+    "light on dark": lambda digit: written(digit, (235, 235, 235), (25, 25, 25)),
+    "chalk": lambda digit: noisy(written(digit, (225, 225, 220), (40, 70, 50))),
+    "blue on yellow": lambda digit: written(digit, (30, 40, 160), (250, 235, 180)),
+    "red on green, equally bright": lambda digit: written(digit, (185, 70, 60), (80, 125, 80)),
+    "faint pencil": lambda digit: written(digit, (185, 185, 190), (225, 222, 218)),
+    "noise": lambda digit: noisy(written(digit)),
+    "uneven light": lambda digit: noisy(gradient(written(digit))),
+    "a shadow's edge": lambda digit: hard_shadow(written(digit)),
+    "a table around": lambda digit: on_a_table(written(digit)),
+    "ruled paper": lambda digit: ruled(written(digit)),
+    "specks": lambda digit: specked(written(digit)),
+    "small in a large picture": lambda digit: written(digit, times=4, size=(900, 1200), at=(500, 300)),
+    "large and off the middle": lambda digit: written(digit, times=11, size=(320, 320), at=(6, 6)),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_digit_is_found_however_it_is_written(way, digits, tmp_path):
+    for label, digit in enumerate(digits):
+        found = pictures.read(saved(WAYS[way](digit), tmp_path / "digit.png"), DIGITS)
+        assert found.shape == (28, 28, 1)
+        assert found.dtype == np.uint8
+        assert likeness(found[..., 0], digit) > 0.8, (way, label)
+
+
+def test_a_competitions_own_image_stays_as_it_is(digits, tmp_path):
+    for digit in digits:
+        for image in (digit, 255 - digit):
+            found = pictures.read(saved(image, tmp_path / "own.png"), DIGITS)[..., 0]
+            assert likeness(found, digit) > 0.95
+
+
+def test_digits_fill_mnists_box_centred_by_their_mass(digits, tmp_path):
+    for digit in digits:
+        image = pictures.read(saved(written(digit), tmp_path / "digit.png"), DIGITS)[..., 0].astype(float)
+        rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
+        assert max(np.ptp(rows), np.ptp(columns)) + 1 in (19, 20)
+        grid = np.arange(28)
+        centre = (image.sum(1) @ grid / image.sum(), image.sum(0) @ grid / image.sum())
+        assert np.abs(np.subtract(centre, 14)).max() <= 0.75
+        assert image.max() > 240
+        assert np.count_nonzero((image > 20) & (image < 235)) > 20  # soft edges
+
+
+def test_a_thin_line_becomes_a_stroke_that_mnist_has(tmp_path):
+    sheet = Image.new("L", (800, 600), 255)
+    ImageDraw.Draw(sheet).line([(300, 100), (500, 100), (360, 500)], fill=0, width=4)
+    sheet.save(tmp_path / "seven.png")
+    image = pictures.read(tmp_path / "seven.png", DIGITS)[..., 0]
+    assert 1.5 < (image[12] > 127).sum() < 5
+    assert image.max() > 240
+
+
+# --- files
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3, 4, 5, 6, 7, 8])
+def test_exif_turns_the_picture_upright(turn, digits, tmp_path):
+    upright = Image.fromarray(written(digits[4]).astype(np.uint8))
+    # How the sensor stored it, so that a viewer that obeys the tag shows it upright.
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+    stored = upright.transpose(Image.Transpose(undo[turn])) if turn > 1 else upright
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    stored.save(tmp_path / "photo.jpg", exif=exif, quality=95)
+    assert likeness(pictures.read(tmp_path / "photo.jpg", DIGITS)[..., 0], digits[4]) > 0.8
+
+
+@pytest.mark.parametrize(("ink", "under"), [((0, 0, 0), (0, 0, 0)), ((255, 255, 255), (255, 255, 255))])
+def test_transparent_pictures_get_paper(ink, under, digits, tmp_path):
+    share = enlarged(digits[3], 8)
+    pixels = np.concatenate([np.broadcast_to(ink, (*share.shape, 3)), share[..., None] * 255], -1)
+    Image.fromarray(pixels.astype(np.uint8), "RGBA").save(tmp_path / "drawn.png")
+    assert likeness(pictures.read(tmp_path / "drawn.png", DIGITS)[..., 0], digits[3]) > 0.8
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "CMYK", "I;16"])
+def test_every_kind_of_pixel(mode, digits, tmp_path):
+    grey = Image.fromarray(written(digits[2]).mean(-1).astype(np.uint8))
+    name = "digit.tif" if mode == "CMYK" else "digit.png"
+    if mode == "I;16":
+        Image.fromarray(np.asarray(grey, np.uint16) * 257).save(tmp_path / name)
+    else:
+        grey.convert(mode).save(tmp_path / name)
+    assert likeness(pictures.read(tmp_path / name, DIGITS)[..., 0], digits[2]) > 0.8
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tiff"])
+def test_every_kind_of_file(suffix, digits, tmp_path):
+    path = saved(written(digits[5]), tmp_path / f"digit.{suffix}")
+    assert likeness(pictures.read(path, DIGITS)[..., 0], digits[5]) > 0.8
+
+
+def test_what_cannot_be_used_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere\.png: there is no such file"):
+        pictures.read(tmp_path / "nowhere.png", DIGITS)
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(UserError, match=r"text\.png cannot be read as a picture"):
+        pictures.read(tmp_path / "text.png", DIGITS)
+    whole = saved(np.random.default_rng(0).uniform(0, 255, (200, 200, 3)), tmp_path / "whole.png").read_bytes()
+    (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"half\.png cannot be read as a picture"):
+        pictures.read(tmp_path / "half.png", DIGITS)
+    with pytest.raises(UserError, match="cannot be read"):
+        pictures.read(tmp_path, DIGITS)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (3, 3), (28, 28), (300, 400)])
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_a_blank_picture_has_no_digit(size, value, tmp_path):
+    with pytest.raises(UserError, match=r"blank\.png: no drawing found"):
+        pictures.read(saved(np.full((*size, 3), value), tmp_path / "blank.png"), DIGITS)
+
+
+# --- several shapes
+
+
+# --- photos
+
+
+def test_grey_and_tiny_photos_become_three_channels(tmp_path):
+    grey = np.arange(100, dtype=np.uint8).reshape(10, 10)
+    image = pictures.read(saved(grey, tmp_path / "grey.png"), "cifar-10")
+    assert image.shape == (32, 32, 3)
+    assert (image[..., 0] == image[..., 2]).all()
+
+
+def test_likeliest_in_words():
+    assert pictures.likeliest(np.array([0.02, 0.9, 0.05, 0.03]), "abcd") == "b (90.0 %), c (5.0 %), d (3.0 %)"
