@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import keras
 import numpy as np
 
 from kit.recipe import Recipe
@@ -42,14 +43,34 @@ class Batches:
                 targets = own * targets + (1 - own) * self.targets[partner[rows]]
             yield inputs, targets
 
-    def from_epoch(self, first: int) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
-        """Yield the batches of epoch `first` and of all that follow, without end."""
-        epoch = first
-        while True:
-            yield from self.epoch(epoch)
-            epoch += 1
-
     def input_shapes(self) -> dict[str, tuple[tuple[int, ...], str]]:
         """Shape without the batch, and dtype, of every input, by name."""
         inputs, _ = next(self.epoch(0))
         return {name: (array.shape[1:], str(array.dtype)) for name, array in inputs.items()}
+
+
+class Epochs(keras.utils.PyDataset):
+    """The batches of the epochs from `first` up to `last`, one after the other, by number.
+
+    By number and not as a generator: on several devices Keras takes a batch to look at and begins again, and from a
+    generator that batch would be gone.
+    """
+
+    def __init__(self, batches: Batches, first: int, last: int):
+        super().__init__()
+        self.batches, self.first, self.last = batches, first, last
+        self._under_way: tuple[int, Iterator] = (-1, iter(()))
+
+    def __len__(self) -> int:
+        """How many batches there are in all."""
+        return self.batches.steps * (self.last - self.first)
+
+    def __getitem__(self, number: int):
+        """Batch `number`, counted from 0 over all epochs."""
+        expected, coming = self._under_way
+        if number != expected or number % self.batches.steps == 0:
+            coming = self.batches.epoch(self.first + number // self.batches.steps)
+            for _ in range(number % self.batches.steps):
+                next(coming)
+        self._under_way = (number + 1, coming)
+        return next(coming)

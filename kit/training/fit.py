@@ -12,7 +12,7 @@ from kit import atomic
 from kit.recipe import Recipe
 from kit.training import devices, optimizers, state
 from kit.training.augmentation import Augment
-from kit.training.batches import Batches
+from kit.training.batches import Batches, Epochs
 from kit.training.inference import predict
 
 
@@ -93,7 +93,7 @@ def fit(
     if keeper.epoch < recipe.epochs and not keeper.patience_lost():
         with devices.shared_statistics(network):
             model.fit(
-                batches.from_epoch(keeper.epoch),
+                Epochs(batches, keeper.epoch, recipe.epochs),
                 steps_per_epoch=batches.steps,
                 initial_epoch=keeper.epoch,
                 epochs=recipe.epochs,
