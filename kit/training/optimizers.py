@@ -82,10 +82,11 @@ def _steered(base: type) -> type:
             A choice by `where` and not by `cond`, so that the step stays one graph on every backend.
             """
             slow = self._slow_weights[self._get_variable_index(fast)]
+            ahead, behind = ops.convert_to_tensor(fast), ops.convert_to_tensor(slow)
             due = ops.equal((self.iterations + 1) % self._lookahead, 0)
-            followed = ops.add(slow, ops.multiply(ops.subtract(fast, slow), self._lookahead_rate))
-            self.assign(fast, ops.where(due, followed, fast))
-            self.assign(slow, ops.where(due, followed, slow))
+            followed = behind + self._lookahead_rate * (ahead - behind)
+            self.assign(fast, ops.where(due, followed, ahead))
+            self.assign(slow, ops.where(due, followed, behind))
 
     Steered.__name__ = f"Steered{base.__name__}"
     return Steered
