@@ -38,6 +38,12 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         fresh.write_text(text, encoding="utf-8", newline="\n")
 
 
+def sweep(folder: pathlib.Path) -> None:
+    """Remove what killed processes left in `folder` of files not yet whole; nobody else may write there."""
+    for fresh in folder.glob(".*-????????.*"):
+        fresh.unlink(missing_ok=True)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -49,6 +49,7 @@ def train(dataset: Dataset, recipe: Recipe, run: runs.Run) -> dict:
     metrics = _metrics(dataset, recipe, oof, test, history, parts) | weights
     run.write_metrics(metrics)
     shutil.rmtree(_working(run), ignore_errors=True)
+    atomic.sweep(run.folder)
     return metrics
 
 
