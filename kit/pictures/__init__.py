@@ -21,7 +21,7 @@ class Picture:
 
     Attributes:
         path: where it was read from.
-        original: (h, w, 3) uint8, upright, at most 512 pixels long.
+        original: (h, w, 3) uint8, upright, at most 400 pixels long.
         image: the network's input in the competition's shape, uint8.
         box: what of `original` the image shows: left, top, right, bottom in pixels.
     """

@@ -6,7 +6,7 @@ import numpy as np
 
 from kit.errors import UserError
 
-LONGEST = 512  # pixels; more tell nothing about a digit
+LONGEST = 400  # pixels; more tell nothing about a digit
 
 
 def upright(path: pathlib.Path):
@@ -37,7 +37,7 @@ def upright(path: pathlib.Path):
 
 
 def small(picture):
-    """Return a PIL picture of at most 512 pixels on its longer side."""
+    """Return a PIL picture of at most 400 pixels on its longer side."""
     from PIL import Image
 
     share = LONGEST / max(picture.size)
