@@ -14,6 +14,8 @@ WITHOUT_DOWNLOAD = {"vgg16_transfer": {"weights": None}, "vgg16_skip": {"weights
 
 # Trainable and other weights together, for (28, 28, 1) and (32, 32, 3) images and ten classes.
 PARAMETERS = {
+    "airbench": (1_964_456, 1_973_944),
+    "airbench96": (9_903_144, 9_921_848),
     "lenet_small": (693_962, 923_914),
     "mnist_cnn": (1_199_882, 1_626_442),
     "simple_cnn": (889_834, 1_250_858),
