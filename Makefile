@@ -1,11 +1,12 @@
-# make demo   environment, install, train resnet_small, write a submission CSV
-# make test   the tests, on data of their own
-# Both work in a fresh clone with nothing but python3 (3.11 or newer) and make.
+# make demo        environment, install, train resnet_small, write a submission CSV
+# make test        the tests, on data of their own
+# make notebooks   the notebooks from notebooks/src, with badges to this repository
+# demo and test work in a fresh clone with nothing but python3 (3.11 or newer) and make.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test slow-test lint clean
+.PHONY: demo test slow-test notebooks lint clean
 
 demo: .venv/installed
 	$(BIN)/python -m kit.train --model resnet_small
@@ -16,6 +17,9 @@ test: .venv/installed-for-tests
 slow-test: .venv/installed-for-tests
 	$(BIN)/python -m pip install --quiet jax
 	$(BIN)/python -m pytest -m slow
+
+notebooks: .venv/installed-for-tests
+	$(BIN)/python -m notebooks.build
 
 lint: .venv/installed-for-tests
 	$(BIN)/ruff check .

@@ -1,0 +1,56 @@
+"""A folder with a copy of the kit, where notebooks run as a participant's would: short, and without the internet."""
+
+import os
+import pathlib
+import shutil
+
+import nbclient
+import nbformat
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+NOWHERE = "http://127.0.0.1:9"
+COPIED = ("kit", "configs", "notebooks", "requirements.txt", "pyproject.toml")
+
+
+def stage(folder: pathlib.Path) -> pathlib.Path:
+    """Copy into `folder` what a clone of the repository would have, and return the folder that notebooks start in."""
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    return folder / "notebooks"
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a kernel: short notebooks, this interpreter's kit nowhere on the path, no internet."""
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), NOWHERE)
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return plain | proxies | {"KIT_NOTEBOOKS": "short"} | more
+
+
+def read(path: pathlib.Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def execute(notebook: nbformat.NotebookNode, folder: pathlib.Path, **more: str) -> nbformat.NotebookNode:
+    """Run all cells in a kernel of this interpreter that starts in `folder`.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: a cell raised; the outputs until there are in `notebook`.
+    """
+    client = nbclient.NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}}
+    )
+    return client.execute(env=environment(**more))
+
+
+def printed(notebook: nbformat.NotebookNode) -> str:
+    """Everything that the cells printed, commands included."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return "".join(output.get("text", "") for output in outputs)
+
+
+def figures(notebook: nbformat.NotebookNode) -> int:
+    """How many pictures the notebook shows."""
+    return sum("image/png" in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))
