@@ -47,6 +47,7 @@ class Recipe:
     schedule: str = _setting("one-cycle", "course of the rate", ("one-cycle", "cosine", "exponential", "constant"))
     warmup: float = _setting(0.2, "share of the steps in which the rate rises to its peak", low=0, high=1)
     final_learning_rate: float = _setting(0.0, "the rate at the end, as a share of the peak", low=0, high=1)
+    norm_bias_rate: float = _setting(1.0, "multiple of the rate for the batch norms' biases; airbench: 64", low=0)
     momentum: float = _setting(0.9, "of sgd (Nesterov), rmsprop and muon", low=0, high=1)
     weight_decay: float = _setting(0.0, "decoupled, times the rate; not on biases and norms", low=0)
     label_smoothing: float = _setting(0.0, "share of each label spread over all classes", low=0, high=1)

@@ -189,14 +189,36 @@ def test_optimizers_learn(name, sample):
     assert history[-1]["loss"] < 0.95 * history[0]["loss"]
 
 
-def test_weight_decay_spares_biases_and_norms():
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop", "lion", "muon"])
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_weight_decay_spares_biases_and_norms(name, decay):
+    if name == "muon" and not hasattr(keras.optimizers, "Muon"):
+        pytest.skip("this Keras has no Muon")
     network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.BatchNormalization()])
     for weight in network.trainable_variables:
         weight.assign(keras.ops.ones_like(weight))
-    optimizer = optimizers.build(Recipe(optimizer="sgd", weight_decay=0.5, learning_rate=0.1, warmup=0), network, 10)
+    optimizer = optimizers.build(Recipe(optimizer=name, weight_decay=decay, learning_rate=0.1, warmup=0), network, 10)
     optimizer.apply([keras.ops.zeros_like(weight) for weight in network.trainable_variables])
     for weight in network.trainable_variables:
-        assert (convert(weight) < 1).all() == (len(weight.shape) == 2)
+        left = 1 - 0.1 * decay if len(weight.shape) == 2 else 1
+        np.testing.assert_allclose(convert(weight), left, rtol=1e-6)
+
+
+def test_norms_biases_have_a_rate_of_their_own():
+    inputs = keras.Input((2,))
+    outputs = keras.layers.BatchNormalization(scale=False, name="norm")(keras.layers.Dense(3, name="dense")(inputs))
+    network = keras.Model(inputs, outputs)
+    recipe = Recipe(
+        optimizer="sgd", momentum=0, learning_rate=0.1, schedule="constant", warmup=0, norm_bias_rate=64, weight_decay=1
+    )
+    optimizer = optimizers.build(recipe, network, 10)
+    before = [convert(weight) for weight in network.trainable_variables]
+    optimizer.apply([keras.ops.ones_like(weight) for weight in network.trainable_variables])
+    moved = {
+        weight.path: convert(weight) - was for weight, was in zip(network.trainable_variables, before, strict=True)
+    }
+    np.testing.assert_allclose(moved["norm/beta"], -6.4, rtol=1e-6)
+    np.testing.assert_allclose(moved["dense/bias"], -0.1, rtol=1e-6)
 
 
 def test_lookahead_follows_the_fast_weights_every_k_steps():

@@ -1,4 +1,4 @@
-"""Keras's optimizers as a recipe asks for them, with Lookahead, which Keras lacks."""
+"""Keras's optimizers as a recipe asks for them, with what Keras lacks: Lookahead, and rates of each weight's own."""
 
 import functools
 
@@ -30,7 +30,7 @@ def build(recipe: Recipe, network: keras.Model, steps: int):
         "learning_rate": Schedule(
             recipe.schedule, recipe.learning_rate, steps, recipe.warmup, recipe.final_learning_rate
         ),
-        "weight_decay": recipe.weight_decay or None,
+        "weight_decay": 0.0 if recipe.optimizer == "adamw" else None,  # AdamW insists on a number
         "global_clipnorm": recipe.clip_norm or None,
         "use_ema": recipe.average > 0,
         "ema_momentum": recipe.average or 0.99,
@@ -39,26 +39,36 @@ def build(recipe: Recipe, network: keras.Model, steps: int):
         options["momentum"] = float(recipe.momentum)
     if recipe.optimizer in ("sgd", "muon"):
         options["nesterov"] = True
-    if recipe.optimizer == "adamw":
-        options["weight_decay"] = recipe.weight_decay  # AdamW insists on a number
+    if recipe.optimizer == "muon":
+        options["adam_weight_decay"] = None  # Keras's own decays what is not a matrix, biases and norms too
     optimizer = _steered(getattr(keras.optimizers, base[recipe.optimizer]))(**options)
-    optimizer.steer(recipe.lookahead, recipe.lookahead_rate)
-    if recipe.weight_decay:
-        without = [weight for weight in network.trainable_variables if len(weight.shape) < 2]
-        if without:
-            optimizer.exclude_from_weight_decay(var_list=without)
-    optimizer.build(network.trainable_variables)
+    weights = network.trainable_variables
+    optimizer.steer(
+        recipe.lookahead,
+        recipe.lookahead_rate,
+        [recipe.weight_decay if len(weight.shape) > 1 else 0.0 for weight in weights],
+        _multiples(recipe, network),
+    )
+    optimizer.build(weights)
     return optimizer
+
+
+def _multiples(recipe, network):
+    """Each trainable weight's learning rate, as a multiple of the schedule's."""
+    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization) and layer.center]
+    biases = {id(layer.beta) for layer in norms}
+    return [recipe.norm_bias_rate if id(weight) in biases else 1.0 for weight in network.trainable_variables]
 
 
 @functools.cache
 def _steered(base: type) -> type:
-    """A subclass of the Keras optimizer `base` with Lookahead in its step."""
+    """A subclass of the Keras optimizer `base` with Lookahead, and rates and decay of each weight's own."""
 
     class Steered(base):
-        def steer(self, lookahead: int, lookahead_rate: float) -> None:
-            """Say how, before `build`."""
+        def steer(self, lookahead: int, lookahead_rate: float, decays: list[float], multiples: list[float]) -> None:
+            """Say how, before `build`; the lists have a number for each weight."""
             self._lookahead, self._lookahead_rate = lookahead, lookahead_rate
+            self._decays, self._multiples = decays, multiples
             self._slow_weights = []
 
         def build(self, variables):
@@ -72,6 +82,12 @@ def _steered(base: type) -> type:
                     slow.assign(weight)
 
         def update_step(self, gradient, variable, learning_rate):
+            at = self._get_variable_index(variable)
+            if self._multiples[at] != 1:
+                learning_rate = learning_rate * self._multiples[at]
+            if self._decays[at]:
+                # Keras's own weight decay would take the schedule's rate and not the weight's own.
+                self.assign_sub(variable, ops.convert_to_tensor(variable) * self._decays[at] * learning_rate)
             super().update_step(gradient, variable, learning_rate)
             if self._lookahead:
                 self._look_ahead(variable)
