@@ -79,7 +79,7 @@ def _steered(base: type) -> type:
                     self.add_variable_from_reference(weight, name="slow_weights") for weight in variables
                 ]
                 for slow, weight in zip(self._slow_weights, variables, strict=True):
-                    slow.assign(weight)
+                    slow.assign(ops.copy(weight))  # JAX hands over its arrays: one for both would be freed twice
 
         def update_step(self, gradient, variable, learning_rate):
             at = self._get_variable_index(variable)
