@@ -7,6 +7,7 @@ defaults < the network's own recipe < `--config FILE` < flags.
 import argparse
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,16 +108,25 @@ def resolve(competition: str, config: str | None = None, flags: dict[str, Any] |
     Raises:
         UserError: a file cannot be read, a key is unknown (names the nearest), or a value makes no sense.
     """
-    flags = flags or {}
-    from_file = read(pathlib.Path(config)) if config else {}
-    model = flags.get("model") or from_file.get("model") or Recipe.model
+    return layered(competition, [read(pathlib.Path(config)) if config else {}, flags or {}])
+
+
+def layered(competition: str, layers: Sequence[dict[str, Any]]) -> Recipe:
+    """Put a recipe together from fields by name, later layers winning, over the network's own recipe.
+
+    Args:
+        competition: whose `configs/<competition>/<network>.yaml` lies below all layers, if there is one.
+        layers: fields by name; `options` are joined, not replaced.
+
+    Raises:
+        UserError: the network's own recipe cannot be read, a key is unknown, or a value makes no sense.
+    """
+    model = next((layer["model"] for layer in reversed(layers) if layer.get("model")), Recipe.model)
     own = CONFIGS / competition / f"{model}.yaml"
-    layers = [read(own) if own.exists() else {}, from_file, flags]
     merged: dict[str, Any] = {"model": model}
-    for layer in layers:
-        options = {**merged.get("options", {}), **layer.get("options", {})}
-        merged.update(layer)
-        merged["options"] = options
+    for layer in [read(own) if own.exists() else {}, *layers]:
+        options = _converted("options", layer.get("options") or {}, dict)
+        merged = {**merged, **layer, "options": {**merged.get("options", {}), **options}}
     return from_dict(merged)
 
 
@@ -125,6 +135,17 @@ def read(path: pathlib.Path) -> dict[str, Any]:
 
     Raises:
         UserError: the file is missing, not YAML, not a mapping, or has an unknown key.
+    """
+    fields = mapping(path)
+    _known(fields, str(path))
+    return fields
+
+
+def mapping(path: pathlib.Path) -> dict[str, Any]:
+    """Read a YAML file of `key: value` lines, unchecked.
+
+    Raises:
+        UserError: the file is missing, not YAML, or not a mapping.
     """
     try:
         fields = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -135,7 +156,6 @@ def read(path: pathlib.Path) -> dict[str, Any]:
         raise UserError(f"{path} is not a YAML file: {' '.join(str(error).split())}") from None
     if not isinstance(fields or {}, dict):
         raise UserError(f"{path} is not a list of `field: value` lines.")
-    _known(fields or {}, str(path))
     return fields or {}
 
 

@@ -21,11 +21,14 @@ _MODULE = {
     "Weighted": "averaging",
     "accuracy": "judging",
     "disagreement": "judging",
+    "estimator": "methods",
     "gather": "members",
+    "join": "joining",
     "log_loss": "judging",
     "mcnemar": "judging",
     "nested_probabilities": "judging",
     "place": "joining",
+    "read": "members",
     "write": "joining",
 }
 __all__ = sorted(_MODULE)

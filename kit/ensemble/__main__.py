@@ -5,9 +5,8 @@ import datetime
 
 from kit import competitions
 from kit.command_line import DONE, command
+from kit.ensemble.methods import METHODS
 from kit.errors import UserError
-
-METHODS = ("mean", "weighted", "hill-climb", "stack")
 
 
 @command
@@ -17,32 +16,17 @@ def main(argv: list[str] | None = None) -> int:
     _check(arguments)
 
     from kit import ensemble, loaders
-    from kit.ensemble import joining, report
 
     members = ensemble.gather(arguments.runs, arguments.competition, arguments.data_dir)
     name = arguments.name or f"ensemble-{datetime.datetime.now():%Y%m%d-%H%M%S}"
-    run = joining.place(members.dataset.competition, name)
-    estimator = _estimator(arguments, len(members.runs))
-    folds = joining.nested_folds(members)
-    if len(members.rows) < folds:
-        raise UserError(f"only {len(members.rows)} images were predicted by all runs; {folds} are needed at least.")
+    run = ensemble.place(members.dataset.competition, name)
+    if arguments.weights is not None and len(arguments.weights) != len(members.runs):
+        raise UserError(
+            f"--weights: {len(arguments.weights)} weights for {len(members.runs)} runs; give one a run, in their order."
+        )
     print(loaders.describe(members.dataset))
-    print(
-        f"{len(members.runs)} runs; judged on {_judged_on(members)}, each by an ensemble fitted without it\n",
-        flush=True,
-    )
-
-    plain_mean = ensemble.Mean().fit(members.oof, members.labels).predict_proba(members.oof)
-    nested = ensemble.nested_probabilities(estimator, members.oof, members.labels, folds, arguments.seed)
-    fitted = estimator.fit(members.oof, members.labels)
-    is_plain_mean = arguments.method == "mean" and not arguments.geometric
-    label = arguments.method + (", geometric" if arguments.geometric else "")
-    joined = {"plain mean": plain_mean} | ({} if is_plain_mean else {label: nested})
-    print(report.table(members, getattr(fitted, "weights_", None), joined), end="\n\n")
-    print(report.disagreements(members), end="\n\n")
-    print(report.comparison(members, nested, None if is_plain_mean else plain_mean))
-    joining.write(run, members, arguments.method, fitted, nested, arguments.seed)
-    print(f"figures: {run.figures}")
+    estimator = ensemble.estimator(arguments.method, arguments.geometric, arguments.weights, arguments.seed)
+    ensemble.join(run, members, arguments.method, estimator, arguments.seed)
     print(f"run: {run.folder}")
     print(f"submission: {run.submission}")
     return DONE
@@ -93,29 +77,6 @@ def _check(arguments) -> None:
             raise UserError("--weights: each must be 0 or more, and not all 0.")
     if arguments.seed < 0:
         raise UserError(f"--seed {arguments.seed}: take 0 or more.")
-
-
-def _estimator(arguments, members: int):
-    from kit import ensemble
-
-    if arguments.method == "mean":
-        return ensemble.Mean(arguments.geometric)
-    if arguments.method == "hill-climb":
-        return ensemble.HillClimb(random_state=arguments.seed)
-    if arguments.method == "stack":
-        return ensemble.Stack(random_state=arguments.seed)
-    if arguments.weights is not None and len(arguments.weights) != members:
-        raise UserError(
-            f"--weights: {len(arguments.weights)} weights for {members} runs; give one a run, in their order."
-        )
-    return ensemble.Weighted(arguments.weights, arguments.geometric)
-
-
-def _judged_on(members) -> str:
-    every = len(members.dataset.train_labels)
-    if len(members.rows) == every:
-        return f"all {every:,} training images"
-    return f"the {len(members.rows):,} of {every:,} training images that all runs have predicted out of fold"
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from kit import competitions, runs
-from kit.ensemble import judging
+from kit import competitions, plan, runs
+from kit.ensemble import judging, report
+from kit.ensemble.averaging import Mean
 from kit.ensemble.contract import Ensemble
 from kit.ensemble.members import MODEL, Members
 from kit.errors import UserError
@@ -20,12 +21,52 @@ def place(competition: str, name: str) -> Run:
     """
     run = runs.place(competition, name)
     _refuse_existing(run)
+    if plan.begun(run):
+        raise UserError(f"{run.folder} is a plan's that was begun and not finished; take another --name.")
     return run
 
 
 def nested_folds(members: Members) -> int:
     """How many folds judge an ensemble: as many as its members have, or five where they have one split."""
     return members.folds or NESTED_FOLDS
+
+
+def join(run: Run, members: Members, method: str, estimator: Ensemble, seed: int = 0) -> dict:
+    """Judge an ensemble on images that it was not fitted on, print the verdict, and write the ensemble's run.
+
+    Args:
+        run: where to.
+        members: what is joined.
+        method: the command's word for it.
+        estimator: the ensemble, not fitted yet.
+        seed: of the nested folds and of the ensemble.
+
+    Returns:
+        The run's metrics, as in its `metrics.json`.
+
+    Raises:
+        UserError: too few images were predicted by all members, or as `write`.
+    """
+    folds = nested_folds(members)
+    if len(members.rows) < folds:
+        raise UserError(f"only {len(members.rows)} images were predicted by all runs; {folds} are needed at least.")
+    print(
+        f"{len(members.runs)} runs; judged on {report.judged_on(members)}, each by an ensemble fitted without it\n",
+        flush=True,
+    )
+    plain_mean = Mean().fit(members.oof, members.labels).predict_proba(members.oof)
+    nested = judging.nested_probabilities(estimator, members.oof, members.labels, folds, seed)
+    fitted = estimator.fit(members.oof, members.labels)
+    geometric = getattr(estimator, "geometric", False)
+    is_plain_mean = method == "mean" and not geometric
+    label = method + (", geometric" if geometric else "")
+    joined = {"plain mean": plain_mean} | ({} if is_plain_mean else {label: nested})
+    print(report.table(members, getattr(fitted, "weights_", None), joined), end="\n\n")
+    print(report.disagreements(members), end="\n\n")
+    print(report.comparison(members, nested, None if is_plain_mean else plain_mean))
+    metrics = write(run, members, method, fitted, nested, seed)
+    print(f"figures: {run.figures}")
+    return metrics
 
 
 def write(run: Run, members: Members, method: str, fitted: Ensemble, nested: np.ndarray, seed: int = 0) -> dict:

@@ -134,15 +134,45 @@ def gather(references: Sequence[str], competition: str | None = None, data_dir: 
         UserError: there is no such run; the runs differ in competition, source, data, folds or split; a run is not
             finished or has no out-of-fold probabilities; a file is damaged. Says which and what to do.
     """
-    members = match(references, competition)
-    metrics = [_facts(run) for run in members]
+    found = match(references, competition)
+    metrics = _known_together(found)
     if competition and metrics[0]["competition"] != competition:
-        raise UserError(f"{members[0].folder} belongs to {metrics[0]['competition']}, not to {competition}.")
-    _check_together(members, metrics)
-    limits = [int(run.config().get("limit") or 0) for run in members]
-    dataset = _dataset(members[0], metrics[0], limits[0], data_dir)
-    rows, oof = _read(members, dataset)
-    return Members(tuple(members), tuple(metrics), dataset, rows, oof, limits[0])
+        raise UserError(f"{found[0].folder} belongs to {metrics[0]['competition']}, not to {competition}.")
+    from kit import loaders
+    from kit.loaders.limit import limited
+
+    whole = loaders.load(metrics[0]["competition"], metrics[0]["source"], data_dir)
+    return _members(found, metrics, limited(whole, _limit(found[0])))
+
+
+def read(found: Sequence[Run], dataset: Dataset) -> Members:
+    """Read runs that were trained on `dataset`, after checking that they belong together, as `gather` does.
+
+    Raises:
+        UserError: as `gather`.
+    """
+    return _members(list(found), _known_together(found), dataset)
+
+
+def _known_together(found):
+    """Every run's metrics, which say that the runs belong together."""
+    metrics = [_facts(run) for run in found]
+    _check_together(found, metrics)
+    return metrics
+
+
+def _members(found, metrics, dataset):
+    if runs.fingerprint(dataset.train_images, dataset.train_labels) != metrics[0]["data_fingerprint"]:
+        raise UserError(
+            f"{found[0].folder} was trained on other images or labels than those of {dataset.origin}; "
+            "give their --data-dir, or train the run again."
+        )
+    rows, oof = _read(found, dataset)
+    return Members(tuple(found), tuple(metrics), dataset, rows, oof, _limit(found[0]))
+
+
+def _limit(run):
+    return int(run.config().get("limit") or 0)
 
 
 def _matching(pattern, competition):
@@ -178,19 +208,6 @@ def _check_together(members, metrics):
                     f"{run.folder} does not belong to {members[0].folder}: "
                     f"its {field} is {other}, not {first}; {remedy}."
                 )
-
-
-def _dataset(run, facts, limit, data_dir):
-    from kit import loaders
-    from kit.loaders.limit import limited
-
-    dataset = limited(loaders.load(facts["competition"], facts["source"], data_dir), limit)
-    if runs.fingerprint(dataset.train_images, dataset.train_labels) != facts["data_fingerprint"]:
-        raise UserError(
-            f"{run.folder} was trained on other images or labels than those of {dataset.origin}; "
-            "give their --data-dir, or train the run again."
-        )
-    return dataset
 
 
 def _read(members, dataset):

@@ -74,6 +74,14 @@ def disagreements(members: Members) -> str:
     return "\n".join(lines)
 
 
+def judged_on(members: Members) -> str:
+    """Say on which training images an ensemble of `members` is judged."""
+    every = len(members.dataset.train_labels)
+    if len(members.rows) == every:
+        return f"all {every:,} training images"
+    return f"the {len(members.rows):,} of {every:,} training images that all runs have predicted out of fold"
+
+
 def _line(name, width, probabilities, labels):
     accuracy, loss = judging.accuracy(probabilities, labels), judging.log_loss(probabilities, labels)
     return f"{name:<{width}}  {accuracy:8.3%}  {loss:8.4f}"

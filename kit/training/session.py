@@ -53,6 +53,19 @@ def train(dataset: Dataset, recipe: Recipe, run: runs.Run) -> dict:
     return metrics
 
 
+def check(dataset: Dataset, recipe: Recipe) -> None:
+    """Split the images and build the network once, so that a recipe's mistakes show before anything is trained.
+
+    Raises:
+        UserError: as `train`.
+    """
+    rules = competitions.get(dataset.competition)
+    splits.splits(dataset.train_labels, recipe)
+    with devices.prepare(recipe.devices):
+        transfer.build(recipe, rules.image_shape, rules.classes, dataset.competition)
+    keras.backend.clear_session(free_memory=True)
+
+
 def predict_again(dataset: Dataset, recipe: Recipe, run: runs.Run, target: runs.Run) -> dict:
     """Let a finished run's networks look at all images again, in the views that `recipe` asks for.
 
