@@ -89,6 +89,14 @@ def test_learning_curves_leave_out_what_was_not_measured():
     assert len(figure.axes[0].lines[1].get_xdata()) == 0
 
 
+def test_learning_curves_tell_high_accuracies_apart():
+    told = {name: history(epochs=50, best=best) for name, best in (("a", 0.992), ("b", 0.996))}
+    axes = figures.learning_curves(told).axes[1]
+    ends = [(50, history["val_accuracy"].max()) for history in told.values()]
+    heights = axes.transAxes.inverted().transform(axes.transData.transform(ends))[:, 1]
+    assert 0 < heights[0] < heights[1] - 0.08 < 0.92
+
+
 def test_learning_curves_without_a_history_say_so():
     with pytest.raises(ValueError, match="no history"):
         figures.learning_curves({})
@@ -211,6 +219,20 @@ def test_wrong_and_right_predictions_are_told_apart(pictures):
 def test_no_mistakes_is_a_figure_too(pictures):
     images, labels, _, names = pictures
     assert "no mistake to show" in texts(figures.wrong_predictions(images, labels, np.eye(10)[labels], names))
+
+
+def test_calibration_of_an_honest_and_of_a_boasting_network():
+    draw = np.random.default_rng(0)
+    sure = draw.uniform(0.5, 1, 20_000)
+    labels = (draw.uniform(size=20_000) > sure).astype(int)
+    honest = np.stack([sure, 1 - sure], 1)
+    assert figures.reliability(labels, honest, 15)[1] < 0.02
+    boasting = np.stack([np.full(20_000, 0.99), np.full(20_000, 0.01)], 1)
+    bands, error = figures.reliability(labels, boasting, 10)
+    assert error == pytest.approx(0.99 - (labels == 0).mean(), abs=1e-6)
+    assert bands["count"].tolist() == [0] * 9 + [20_000]
+    assert is_png(figures.calibration(labels, honest))
+    assert f"calibration error (ECE) {100 * error:.2f} %" in " ".join(texts(figures.calibration(labels, boasting)))
 
 
 def test_disagreement_shows_the_images_and_who_is_right(pictures):

@@ -40,7 +40,22 @@ def skipping(shape=(12, 12, 3)):
     return keras.Model(images, layers.Dense(CLASSES, dtype="float32", name="logits")(x), name="skipping")
 
 
-BUILDERS = [plain, skipping]
+def nested(shape=(12, 12, 3)):
+    """Two networks side by side within a third, an operation and a stack of layers."""
+    images = keras.Input(shape, name="images")
+    small = keras.Sequential([keras.Input(shape), layers.Conv2D(3, 3, name="inner"), layers.Flatten()], name="small")
+    joined = layers.Concatenate(name="join")([skipping(shape)(keras.ops.flip(images, -1)), small(images)])
+    return keras.Model(images, layers.Dense(CLASSES, name="logits")(joined), name="nested")
+
+
+def stack(shape=(12, 12, 1)):
+    """What a first notebook builds."""
+    return keras.Sequential(
+        [keras.Input(shape), layers.Conv2D(4, 3, name="conv"), layers.Flatten(), layers.Dense(CLASSES, name="logits")]
+    )
+
+
+BUILDERS = [plain, skipping, nested, stack]
 
 
 @pytest.fixture(params=BUILDERS, ids=lambda build: build.__name__)
@@ -71,7 +86,7 @@ def test_a_dissected_network_answers_as_before(network):
     images = some(network)
     before = logits(network, images)
     found = anatomy.dissect(network)
-    np.testing.assert_allclose(logits(found.network(found.logits), images), before, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(anatomy.as_array(found.read(images, found.logits)), before, rtol=1e-5, atol=1e-5)
     assert not any(isinstance(step.layer, keras.Model) for step in found.steps)
     np.testing.assert_array_equal(logits(network, images), before)
 
@@ -91,12 +106,73 @@ def test_features_are_what_the_classifier_sees(network):
     np.testing.assert_allclose(seen @ kernel + bias, logits(network, images), rtol=1e-4, atol=1e-3)
 
 
+def test_layers_of_nested_networks_are_found_by_their_path():
+    found = anatomy.dissect(nested())
+    assert found.step("logits").output is found.logits
+    assert found.step("skipping/logits").output is not found.logits
+    assert found.step("inner") is found.step("small/inner")
+    assert "small/inner" in figures.structure_text(nested())
+
+
+def test_dropout_and_augmentation_rest():
+    images = keras.Input((8, 8, 1))
+    x = layers.Dropout(0.9)(layers.RandomTranslation(0.5, 0.5, fill_mode="constant")(images))
+    x = layers.Flatten()(layers.Conv2D(1, 1, kernel_initializer="ones")(x))
+    found = anatomy.dissect(keras.Model(images, layers.Dense(1)(x)))
+    image = some(keras.Model(images, x), 1)
+    np.testing.assert_array_equal(anatomy.as_array(found.read(image, found.convolutions[0].output)), image)
+
+
+def test_only_what_is_asked_for_is_computed():
+    found = anatomy.dissect(plain())
+    called = []
+
+    def noted(step, *arguments, **options):
+        called.append(step.name)
+        return step(*arguments, **options)
+
+    found.read(np.zeros((1, 12, 12, 1)), found.step("conv1").output, noted)
+    assert called == ["scale", "conv1"]
+
+
+def test_what_is_not_there_is_named():
+    with pytest.raises(ValueError, match=r"no layer 'conv9'; it has scale, conv1"):
+        anatomy.dissect(plain()).step("conv9")
+    flat = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2)])
+    with pytest.raises(ValueError, match="no convolution"):
+        figures.filters(flat)
+    with pytest.raises(ValueError, match="no layer with maps"):
+        figures.grad_cam(flat, np.zeros((1, 4, 4, 1)))
+    with pytest.raises(ValueError, match="no input shape"):
+        anatomy.dissect(keras.Sequential([layers.Dense(2)]))
+
+
 # --- gradients and what is made of them
 
 
 def test_gradient_is_the_slope():
     slope = gradient_of(lambda x: keras.ops.sum(x**3))(np.array([1.0, -2.0, 0.5], np.float32))
     np.testing.assert_allclose(slope, [3, 12, 0.75], rtol=1e-6)
+
+
+def test_grad_cam_finds_the_place_that_speaks_for_the_class():
+    images = keras.Input((16, 16, 1), name="images")
+    bright = layers.Conv2D(2, 3, padding="same", activation="relu", name="conv")(images)
+    network = keras.Model(images, layers.Dense(2, name="logits")(layers.GlobalAveragePooling2D()(bright)))
+    # Filter 0 answers to brightness and speaks for class 0, filter 1 to darkness and speaks for class 1.
+    ones = np.ones((3, 3, 1, 1), np.float32) / 9
+    network.get_layer("conv").set_weights([np.concatenate([ones, -ones], -1), np.array([0, 255], np.float32)])
+    network.get_layer("logits").set_weights([np.eye(2, dtype=np.float32), np.zeros(2, np.float32)])
+    image = np.zeros((1, 16, 16, 1), np.uint8)
+    image[0, 2:7, 9:14] = 255
+    (bright_map,), (dark_map,) = (attribution.grad_cam_maps(network, image, [one]) for one in (0, 1))
+    assert bright_map[4, 11] == pytest.approx(1)
+    assert bright_map[12, 3] == pytest.approx(0, abs=1e-6)
+    assert dark_map[4, 11] == pytest.approx(0, abs=1e-6)
+    assert dark_map[12, 3] > 0.9
+    guided = attribution.guided_gradients(network, image, [0])[0, ..., 0]
+    assert guided[4, 11] > 0
+    assert guided[12, 3] == 0
 
 
 def test_guided_gradients_hold_back_what_speaks_against():
@@ -130,14 +206,14 @@ def test_grad_cam_keeps_away_from_maps_of_a_single_place():
 
 
 def test_gradient_ascent_excites(network):
-    layer = anatomy.dissect(network).convolutions[-1].layer.name
+    layer = anatomy.dissect(network).convolutions[-1].name
     images, shown = exciting_images(network, layer, count=3, steps=8)
     assert images.shape == (len(shown), *network.input_shape[1:])
     assert images.min() >= 0
     assert images.max() <= 255
     found = anatomy.dissect(network)
-    answer = logits(found.network(found.step(layer).output), images).mean((1, 2))
-    grey = logits(found.network(found.step(layer).output), np.full_like(images[:1], 127.5)).mean((1, 2))
+    answer = anatomy.as_array(found.read(images, found.step(layer).output)).mean((1, 2))
+    grey = anatomy.as_array(found.read(np.full_like(images[:1], 127.5), found.step(layer).output)).mean((1, 2))
     assert (answer[np.arange(len(shown)), shown] > grey[0, shown]).all()
     assert is_png(figures.gradient_ascent(network, count=2, steps=1))
     assert is_png(figures.gradient_ascent(network, "logits", count=9, steps=1, class_names=["a", "b", "c", "d"]))
@@ -157,7 +233,7 @@ def test_layer_outputs_are_the_layers_own():
     figure = figures.layer_outputs(network, image, channels=6)
     drawn = np.asarray([axes.images[0].get_array() for axes in figure.axes if axes.images][1])
     found = anatomy.dissect(network)
-    outputs = logits(found.network(found.step("conv1").output), image[None])[0]
+    outputs = anatomy.as_array(found.read(image[None], found.step("conv1").output))[0]
     np.testing.assert_allclose(drawn, outputs[..., outputs.std((0, 1)).argmax()], rtol=1e-5)
 
 
@@ -168,8 +244,21 @@ def test_structure_of_any_network(network):
     assert is_png(figures.structure(network))
     told = figures.structure_text(network)
     for step in anatomy.dissect(network).steps:
-        assert step.layer.name in told
+        assert step.name in told
     assert f"{network.count_params():,} weights" in told
+
+
+def test_structure_words():
+    told = figures.structure_text(skipping())
+    assert "conv 3×3, 6" in told
+    assert "stem_relu, conv2" in told  # what the sum reads
+    boxes = graph._boxes(skipping())
+    kinds = [box.kind for box in boxes]
+    assert kinds.count(graph.CONVOLUTION) == 3
+    assert kinds.count(graph.JOINING) == 1
+    stem = next(box for box in boxes if "batch norm · ReLU" in box.lines)
+    joined = next(box for box in boxes if box.kind == graph.JOINING)
+    assert boxes.index(stem) in joined.inputs
 
 
 @pytest.mark.parametrize("name", zoo.names())

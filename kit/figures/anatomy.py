@@ -1,7 +1,8 @@
 """A network laid open: every layer's call with what goes in and comes out, nested networks too."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
@@ -9,19 +10,39 @@ import numpy as np
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.SeparableConv2D, keras.layers.DepthwiseConv2D)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """One call of one layer.
 
     Attributes:
+        name: the layer's name; for a layer of a nested network with that one's before it, as in `vgg16/block1_conv1`.
         layer: the layer, or the `keras.ops` operation.
-        inputs: the symbolic tensors that go in.
-        output: the symbolic tensor that comes out.
+        arguments: what it is called with, symbolic tensors and all else.
+        options: the same, given by name.
+        outputs: the symbolic tensors that come out.
     """
 
+    name: str
     layer: keras.Operation
-    inputs: tuple
-    output: keras.KerasTensor
+    arguments: tuple
+    options: dict
+    outputs: tuple[keras.KerasTensor, ...]
+
+    @property
+    def inputs(self) -> tuple[keras.KerasTensor, ...]:
+        """The symbolic tensors that go in."""
+        return tuple(_tensors((self.arguments, self.options)))
+
+    @property
+    def output(self) -> keras.KerasTensor:
+        """The symbolic tensor that comes out, the first where there are several."""
+        return self.outputs[0]
+
+    def __call__(self, *arguments, **options):
+        """Call the layer as a trained network does, with dropout and augmentation at rest."""
+        if "training" in inspect.signature(self.layer.call).parameters:
+            options["training"] = False
+        return self.layer(*arguments, **options)
 
 
 @dataclass(frozen=True)
@@ -31,15 +52,12 @@ class Anatomy:
     Attributes:
         images: the symbolic input.
         steps: every layer's call, each after those that it depends on.
+        logits: the symbolic output.
     """
 
     images: keras.KerasTensor
     steps: tuple[Step, ...]
-
-    @property
-    def logits(self) -> keras.KerasTensor:
-        """The network's symbolic output."""
-        return self.steps[-1].output
+    logits: keras.KerasTensor
 
     @property
     def convolutions(self) -> list[Step]:
@@ -54,45 +72,73 @@ class Anatomy:
         return found
 
     def step(self, name: str) -> Step:
-        """Return the call of the layer `name`.
+        """Return the call of the layer `name`; the nested network's name before it may be left out.
 
         Raises:
             ValueError: there is no such layer; lists them.
         """
         for step in self.steps:
+            if step.name == name:
+                return step
+        for step in self.steps:
             if step.layer.name == name:
                 return step
-        known = ", ".join(step.layer.name for step in self.steps)
+        known = ", ".join(step.name for step in self.steps)
         raise ValueError(f"the network has no layer {name!r}; it has {known}.")
 
-    def network(self, outputs) -> keras.Model:
-        """Return the network from the images to `outputs`, one or several of the steps' tensors."""
-        return keras.Model(self.images, outputs)
+    def read(self, images, wanted, call: Callable = lambda step, *arguments, **options: step(*arguments, **options)):
+        """Let images through the network, as far as is needed, and read off symbolic tensors.
+
+        Args:
+            images: (n, h, w, c) array or tensor, pixel values 0…255.
+            wanted: one of the steps' tensors, or a list of them.
+            call: called as `call(step, *arguments, **options)` in place of every step; may change what comes out.
+
+        Returns:
+            The tensor, or the list of tensors.
+        """
+        values = {self.images: keras.ops.convert_to_tensor(images, "float32")}
+
+        def known(structure):
+            return keras.tree.map_structure(lambda one: values[one] if _is_tensor(one) else one, structure)
+
+        for step in self._needed_for(_tensors(wanted)):
+            made = call(step, *known(step.arguments), **known(step.options))
+            values.update(zip(step.outputs, keras.tree.flatten(made), strict=True))
+        return known(wanted)
+
+    def _needed_for(self, tensors: list) -> list[Step]:
+        """The steps without which `tensors` cannot be computed."""
+        needed, chosen = set(tensors), []
+        for step in reversed(self.steps):
+            if needed & set(step.outputs):
+                chosen.append(step)
+                needed |= set(step.inputs)
+        return chosen[::-1]
 
 
-def dissect(
-    network: keras.Model, call: Callable = lambda layer, *inputs, **options: layer(*inputs, **options)
-) -> Anatomy:
-    """Follow an image through `network` layer by layer, with nested networks inlined; the weights stay shared.
+def dissect(network: keras.Model) -> Anatomy:
+    """Follow an image through `network` layer by layer, also through networks that are layers of it.
 
     Args:
         network: a functional or built sequential model with one input and one output.
-        call: called as `call(layer, *inputs, **options)` in place of every layer; returns its output. Whatever it
-            puts before, after or instead of the layer becomes part of the networks made from the anatomy.
 
     Raises:
         ValueError: the network is neither, or its input's shape is not known yet.
     """
     if not getattr(network, "inputs", None):
-        raise ValueError(f"{network.name} has no input shape yet: build it with keras.Input((h, w, c)) first.")
+        raise ValueError(
+            f"{network.name} has no input shape yet, or is neither functional nor sequential: "
+            "build it with keras.Input((h, w, c)) first."
+        )
     if len(network.inputs) != 1 or len(network.outputs) != 1:
         raise ValueError(
             f"{network.name} has {len(network.inputs)} inputs and {len(network.outputs)} outputs, not one."
         )
-    images = keras.Input(network.inputs[0].shape[1:], dtype=network.inputs[0].dtype, name="images")
-    steps: list[Step] = []
-    _follow(network, images, call, steps)
-    return Anatomy(images, tuple(steps))
+    way = _Way()
+    images = keras.KerasTensor(network.inputs[0].shape, "float32")
+    (logits,) = way.follow(network, [images])
+    return Anatomy(images, tuple(way.steps), logits)
 
 
 def features(network: keras.Model, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
@@ -105,30 +151,60 @@ def features(network: keras.Model, images: np.ndarray, batch_size: int = 256) ->
     """
     anatomy = dissect(network)
     last = next(step for step in reversed(anatomy.steps) if getattr(step.layer, "weights", None))
-    reading = anatomy.network(last.inputs[0])
-    batches = (
-        np.asarray(images[start : start + batch_size], np.float32) for start in range(0, len(images), batch_size)
-    )
-    seen = [keras.ops.cast(reading(batch, training=False), "float32") for batch in batches]
-    return np.concatenate([keras.ops.convert_to_numpy(part) for part in seen]).reshape(len(images), -1)
+    batches = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
+    seen = [as_array(anatomy.read(batch, last.inputs[0])) for batch in batches]
+    return np.concatenate(seen).reshape(len(images), -1)
 
 
-def _follow(network, inputs, call, steps):
-    """Call `network`'s layers on `inputs`, note each call in `steps`, and return the output."""
-    output = None
+def as_array(tensor) -> np.ndarray:
+    """Return a tensor of any backend and precision as a float32 array."""
+    return keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
 
-    def note(layer, *args, **options):
-        nonlocal output
-        if isinstance(layer, keras.Model):
-            output = _follow(layer, args[0], call, steps)
-        else:
-            output = call(layer, *args, **options)
-            tensors = [one for one in keras.tree.flatten((args, options)) if isinstance(one, keras.KerasTensor)]
-            steps.append(Step(layer, tuple(tensors), output))
-        return output
 
-    # A model around the same graph is functional even where `network` is sequential, and never compiled, so that
-    # cloning has no optimizer to copy.
-    around = keras.Model(network.input, network.output)
-    keras.models.clone_model(around, input_tensors=inputs, clone_function=lambda layer: layer, call_function=note)
-    return output
+@dataclass
+class _Way:
+    """The way through a network, noted step by step.
+
+    Attributes:
+        steps: the calls so far.
+        same: for a tensor on the border of a nested network, the one that the steps speak of in its place.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    same: dict[keras.KerasTensor, keras.KerasTensor] = field(default_factory=dict)
+
+    def follow(self, network: keras.Model, inputs: Sequence, path: str = "") -> list:
+        """Note the calls of `network`'s layers on `inputs` and return the outputs."""
+
+        def note(layer, *arguments, **options):
+            output = layer(*arguments, **options)
+            ends = keras.tree.flatten(output)
+            spoken = keras.tree.map_structure(self._spoken_of, (arguments, options))
+            if isinstance(layer, keras.Model) and getattr(layer, "inputs", None):
+                inner = self.follow(layer, _tensors(spoken), f"{path}{layer.name}/")
+                self.same.update(zip(ends, inner, strict=True))
+            else:
+                self.steps.append(Step(path + layer.name, layer, *spoken, tuple(ends)))
+            return output
+
+        # Cloning is how Keras lets one watch the calls. A nested network counts as one layer there and is cloned by
+        # itself: names have to be unique in a network, and both may have a layer of the same. The model around the
+        # graph is functional even where `network` is sequential, and not compiled: no optimizer to copy.
+        own = [keras.Input(batch_shape=one.shape, dtype=one.dtype) for one in network.inputs]
+        self.same.update(zip(own, inputs, strict=True))
+        around = keras.Model(network.inputs, network.outputs)
+        clone = keras.models.clone_model(
+            around, input_tensors=own, clone_function=lambda layer: layer, call_function=note
+        )
+        return [self._spoken_of(one) for one in clone.outputs]
+
+    def _spoken_of(self, one):
+        return self.same.get(one, one) if _is_tensor(one) else one
+
+
+def _is_tensor(one) -> bool:
+    return isinstance(one, keras.KerasTensor)
+
+
+def _tensors(structure) -> list:
+    return [one for one in keras.tree.flatten(structure) if _is_tensor(one)]

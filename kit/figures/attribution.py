@@ -1,6 +1,5 @@
 """Which pixels spoke for a class: Grad-CAM and its guided form."""
 
-import contextlib
 from collections.abc import Sequence
 
 import keras
@@ -8,11 +7,15 @@ import numpy as np
 from matplotlib import colormaps
 
 from kit.figures import canvas
-from kit.figures.anatomy import Anatomy, Step, dissect
+from kit.figures.anatomy import Anatomy, Step, as_array, dissect
 from kit.figures.gradients import gradient_of
 
 SMALLEST_MAP = 4
-RECTIFIERS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU, keras.layers.Activation)
+# As layers, as functions and as operations, whose names differ in capitals and underscores only.
+RECTIFIERS = {
+    *("relu", "relu6", "leakyrelu", "prelu", "elu", "selu", "celu", "gelu", "silu", "swish", "hardsilu", "hardswish"),
+    *("softplus", "mish", "squareplus"),
+}
 
 
 def grad_cam(
@@ -81,25 +84,20 @@ def grad_cam_maps(
     Reference:
         Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks" (2017).
     """
-    plain = dissect(network)
-    watched = plain.step(layer) if layer else _last_with_places(plain)
-    nudge = _Nudge()
-
-    def nudged(called, *inputs, **options):
-        output = called(*inputs, **options)
-        return nudge(output) if called is watched.layer else output
-
-    opened = dissect(network, nudged)
-    judging = opened.network(opened.logits)
-    pictures, asked = _as_tensors(images, classes, network)
+    anatomy = dissect(network)
+    watched = anatomy.step(layer) if layer else _last_with_places(anatomy)
 
     def asked_logits(amount):
-        with nudge.by(amount):
-            return _asked_logits(judging(pictures, training=False), asked)
+        # Added to what comes out of the layer, nothing changes nothing, but has that layer's gradient, whatever else
+        # in the network goes around it.
+        def nudged(step, *inputs, **options):
+            output = step(*inputs, **options)
+            return output + keras.ops.cast(amount, output.dtype) if step is watched else output
 
-    gradients = gradient_of(asked_logits)(np.zeros((len(images), *watched.output.shape[1:]), np.float32))
-    outputs = plain.network(watched.output)(pictures, training=False)
-    outputs = keras.ops.convert_to_numpy(keras.ops.cast(outputs, "float32"))
+        return _sum_of(anatomy.read(images, anatomy.logits, nudged), classes)
+
+    outputs = as_array(anatomy.read(images, watched.output))
+    gradients = gradient_of(asked_logits)(np.zeros(outputs.shape, np.float32))
     maps = np.maximum((outputs * gradients.mean((1, 2), keepdims=True)).sum(-1, keepdims=True), 0)
     maps = keras.ops.image.resize(maps, images.shape[1:3], interpolation="bilinear", data_format="channels_last")
     maps = keras.ops.convert_to_numpy(maps)[..., 0]
@@ -120,67 +118,28 @@ def guided_gradients(network: keras.Model, images: np.ndarray, classes: np.ndarr
     Reference:
         Springenberg et al., "Striving for Simplicity: The All Convolutional Net" (2015).
     """
-    guided = dissect(network, _guided_call)
-    model = guided.network(guided.logits)
-    pictures, asked = _as_tensors(images, classes, network)
-    return gradient_of(lambda pixels: _asked_logits(model(pixels, training=False), asked))(pictures)
+    anatomy = dissect(network)
+    return gradient_of(lambda pixels: _sum_of(anatomy.read(pixels, anatomy.logits, _guided), classes))(
+        np.asarray(images, np.float32)
+    )
 
 
-class _Nudge(keras.layers.Layer):
-    """Adds an amount to what passes: at zero, the gradient of the amount is that of the layer before.
-
-    So any layer's gradient can be had, whatever else in the network goes around that layer.
-    """
-
-    amount = None
-
-    @contextlib.contextmanager
-    def by(self, amount):
-        """Add `amount` while the block runs."""
-        self.amount = amount
-        try:
-            yield
-        finally:
-            self.amount = None
-
-    def call(self, inputs):
-        return inputs if self.amount is None else inputs + keras.ops.cast(self.amount, inputs.dtype)
+def _guided(step: Step, *inputs, **options):
+    output = step(*inputs, **options)
+    activation = getattr(step.layer, "activation", None)
+    name = getattr(activation, "__name__", type(step.layer if activation is None else activation).__name__)
+    return _speaking_for(output) if name.replace("_", "").lower() in RECTIFIERS else output
 
 
-class _GuidedActivation(keras.layers.Layer):
-    """An activation whose gradient passes only where it is positive and the unit is active."""
+@keras.ops.custom_gradient
+def _speaking_for(active):
+    """Return what a rectifier gives, and let the gradient back only where both are positive."""
 
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
+    def gradient(*upstreams, upstream=None):
+        upstream = upstreams[0] if upstream is None else upstream
+        return keras.ops.relu(upstream) * keras.ops.cast(active > 0, upstream.dtype)
 
-    def call(self, inputs):
-        @keras.ops.custom_gradient
-        def guided(values):
-            active = self.function(values)
-
-            def gradient(*upstreams, upstream=None):
-                upstream = upstreams[0] if upstream is None else upstream
-                return keras.ops.relu(upstream) * keras.ops.cast(active > 0, upstream.dtype)
-
-            return active, gradient
-
-        return guided(inputs)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-
-def _guided_call(layer, *inputs, **options):
-    if isinstance(layer, RECTIFIERS):
-        return _GuidedActivation(layer.call)(*inputs)
-    activation = getattr(layer, "activation", None)
-    if activation in (None, keras.activations.linear, keras.activations.softmax):
-        return layer(*inputs, **options)
-    bare = type(layer).from_config({**layer.get_config(), "activation": "linear"})
-    output = bare(*inputs, **options)
-    bare.set_weights(layer.get_weights())
-    return _GuidedActivation(activation)(output)
+    return active, gradient
 
 
 def _last_with_places(anatomy: Anatomy) -> Step:
@@ -191,12 +150,9 @@ def _last_with_places(anatomy: Anatomy) -> Step:
     return (large or maps)[-1]
 
 
-def _as_tensors(images, classes, network):
-    count = network.output_shape[-1]
-    return np.asarray(images, np.float32), keras.ops.one_hot(np.asarray(classes, np.int32), count)
-
-
-def _asked_logits(logits, asked):
+def _sum_of(logits, classes):
+    """The sum over all images of the logit of the class asked about: its gradient is that of each image alone."""
+    asked = keras.ops.one_hot(np.asarray(classes, np.int32), logits.shape[-1])
     return keras.ops.sum(keras.ops.cast(logits, "float32") * asked)
 
 

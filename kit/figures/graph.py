@@ -1,5 +1,6 @@
 """A network's structure, as text and as a graph of boxes."""
 
+import collections
 import math
 import re
 from dataclasses import dataclass
@@ -40,14 +41,12 @@ def structure_text(network: keras.Model) -> str:
         network: a functional or built sequential model.
     """
     anatomy = dissect(network)
-    givers = {id(anatomy.images): "images"} | {id(step.output): step.layer.name for step in anatomy.steps}
+    givers = {anatomy.images: "images"} | {tensor: step.name for step in anatomy.steps for tensor in step.outputs}
     rows = [("layer", "what it does", "output", "weights", "reads"), ("images", "", _size(anatomy.images), "", "")]
     before = anatomy.images
     for step in anatomy.steps:
-        reads = (
-            "" if [id(one) for one in step.inputs] == [id(before)] else ", ".join(givers[id(i)] for i in step.inputs)
-        )
-        rows.append((step.layer.name, words(step.layer), _size(step.output), f"{_weights(step):,}", reads))
+        reads = "" if step.inputs == (before,) else ", ".join(givers[one] for one in step.inputs)
+        rows.append((step.name, words(step.layer), _size(step.output), f"{_weights(step):,}", reads))
         before = step.output
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines = [
@@ -125,21 +124,18 @@ def words(layer) -> str:
 def _boxes(network: keras.Model) -> list[Box]:
     """Gather the layers into boxes, the images first."""
     anatomy = dissect(network)
-    readers: dict[int, int] = {}
-    for step in anatomy.steps:
-        for tensor in step.inputs:
-            readers[id(tensor)] = readers.get(id(tensor), 0) + 1
+    readers = collections.Counter(tensor for step in anatomy.steps for tensor in step.inputs)
     groups: list[list[Step]] = []
-    home = {id(anatomy.images): 0}
+    home = {anatomy.images: 0}
     for step in anatomy.steps:
-        giver = home[id(step.inputs[0])] if step.inputs else 0
-        alone = len(step.inputs) == 1 and readers[id(step.inputs[0])] == 1 and giver > 0
+        giver = home[step.inputs[0]] if step.inputs else 0
+        alone = len(step.inputs) == 1 and readers[step.inputs[0]] == 1 and giver > 0
         if alone and (_kind(step) == OTHER or all(_kind(other) == OTHER for other in groups[giver - 1])):
             groups[giver - 1].append(step)
-            home[id(step.output)] = giver
         else:
             groups.append([step])
-            home[id(step.output)] = len(groups)
+            giver = len(groups)
+        home.update(dict.fromkeys(step.outputs, giver))
     boxes = [Box(("images", _size(anatomy.images)), OTHER, ())]
     for group in groups:
         computing = next((step for step in group if _kind(step) != OTHER), group[0])
@@ -150,9 +146,9 @@ def _boxes(network: keras.Model) -> list[Box]:
         if count := sum(_weights(step) for step in group):
             size += f"   {_short(count)} weights"
         lines = (main, *([" · ".join(extras)] if extras else []), size)
-        inside = {id(step.output) for step in group}
-        outside = [tensor for step in group for tensor in step.inputs if id(tensor) not in inside]
-        boxes.append(Box(lines, _kind(computing), tuple(dict.fromkeys(home[id(tensor)] for tensor in outside))))
+        inside = {tensor for step in group for tensor in step.outputs}
+        outside = [tensor for step in group for tensor in step.inputs if tensor not in inside]
+        boxes.append(Box(lines, _kind(computing), tuple(dict.fromkeys(home[tensor] for tensor in outside))))
     return boxes
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from kit.figures import canvas
-from kit.figures.anatomy import dissect
+from kit.figures.anatomy import as_array, dissect
 from kit.figures.gradients import gradient_of
 
 GREY = 127.5
@@ -26,7 +26,7 @@ def filters(network: keras.Model, count: int = 64) -> canvas.Figure:
         ValueError: the network has no convolution.
     """
     first = dissect(network).convolutions[0].layer
-    weights = keras.ops.convert_to_numpy(keras.ops.cast(first.get_weights()[0], "float32"))
+    weights = as_array(first.get_weights()[0])
     shown = min(count, weights.shape[-1])
     title = f"{first.name}: {shown} of {weights.shape[-1]} filters, {weights.shape[0]} × {weights.shape[1]}"
     figure, cells = canvas.grid(shown, 16, title, (0.85, 0.85))
@@ -56,10 +56,7 @@ def layer_outputs(network: keras.Model, image: np.ndarray, layers: int = 12, cha
     anatomy = dissect(network)
     found = anatomy.convolutions
     chosen = [found[place] for place in np.unique(np.linspace(0, len(found) - 1, layers).round().astype(int))]
-    reading = anatomy.network([step.output for step in chosen])
-    # Keras gives one output bare and several as a list; flattened, both are lists.
-    outputs = keras.tree.flatten(reading(np.asarray(image, np.float32)[None], training=False))
-    outputs = [keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))[0] for output in outputs]
+    outputs = [as_array(output)[0] for output in anatomy.read(image[None], [step.output for step in chosen])]
     figure = canvas.sheet(1.02 * channels + 4.2, 1.02 * len(chosen) + 0.2)
     left, right = figure.subfigures(1, 2, width_ratios=[1.6, channels + 2.6])
     canvas.picture(left.subplots(), image, "the image")
@@ -72,7 +69,7 @@ def layer_outputs(network: keras.Model, image: np.ndarray, layers: int = 12, cha
             low, high = np.percentile(output[..., channel], [0.5, 99.5])
             cell.imshow(output[..., channel], cmap="viridis", vmin=low, vmax=max(high, low + 1e-12))
         size = f"{output.shape[0]} × {output.shape[1]} × {output.shape[2]}"
-        canvas.row_name(row[0], f"{step.layer.name}\n{size}")
+        canvas.row_name(row[0], f"{step.name}\n{size}")
     return figure
 
 
@@ -103,11 +100,9 @@ def gradient_ascent(
     """
     anatomy = dissect(network)
     step = anatomy.step(layer) if layer else anatomy.convolutions[-1]
-    images, shown = exciting_images(network, step.layer.name, count, steps, seed)
+    images, shown = exciting_images(network, step.name, count, steps, seed)
     is_map = len(step.output.shape) == 4
-    figure, cells = canvas.grid(
-        len(images), 10 if len(images) <= 10 else 8, f"what excites {step.layer.name}", (1.45, 1.7)
-    )
+    figure, cells = canvas.grid(len(images), 10 if len(images) <= 10 else 8, f"what excites {step.name}", (1.45, 1.7))
     for cell, image, one in zip(cells, images, shown, strict=True):
         name = class_names[one] if class_names is not None and not is_map else one
         canvas.picture(cell, image, f"filter {name}" if is_map else f"{name}")
@@ -132,16 +127,16 @@ def exciting_images(
     from scipy import ndimage
 
     anatomy = dissect(network)
-    reading = anatomy.network(anatomy.step(layer).output)
+    output = anatomy.step(layer).output
     shape = tuple(anatomy.images.shape[1:])
     draw = np.random.default_rng(seed)
     noise = draw.normal(GREY, 12, (1, *shape)).astype(np.float32)
-    answer = keras.ops.convert_to_numpy(_strengths(reading(noise, training=False)))[0]
+    answer = as_array(_strengths(anatomy.read(noise, output)))[0]
     # A filter that is silent on noise has no slope to climb.
     lively = np.sort(np.argsort(-answer, kind="stable")[: max(count, len(answer) // 2)])
     chosen = lively[np.unique(np.linspace(0, len(lively) - 1, count).round().astype(int))]
     wanted = np.eye(len(answer), dtype=np.float32)[chosen]
-    climb = gradient_of(lambda images: keras.ops.sum(_strengths(reading(images, training=False)) * wanted))
+    climb = gradient_of(lambda images: keras.ops.sum(_strengths(anatomy.read(images, output)) * wanted))
     images = np.repeat(noise, len(chosen), axis=0)
     for number in range(steps):
         # Moved a little before each step, and drawn back to grey and blurred after it, the images do not become the
