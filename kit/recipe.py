@@ -141,6 +141,18 @@ def read(path: pathlib.Path) -> dict[str, Any]:
     return fields
 
 
+class _EachKeyOnce(yaml.SafeLoader):
+    """YAML, but a key that comes twice is an error: the first one's value would be lost without a word."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key) for key, _ in node.value]
+        for at, key in enumerate(keys):
+            if key in keys[:at]:
+                line = node.value[at][0].start_mark.line + 1
+                raise yaml.YAMLError(f"{key!r} comes a second time in line {line}; rename or remove one")
+        return super().construct_mapping(node, deep)
+
+
 def mapping(path: pathlib.Path) -> dict[str, Any]:
     """Read a YAML file of `key: value` lines, unchecked.
 
@@ -148,7 +160,7 @@ def mapping(path: pathlib.Path) -> dict[str, Any]:
         UserError: the file is missing, not YAML, or not a mapping.
     """
     try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+        fields = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)
     except FileNotFoundError:
         here = sorted(str(near.name) for near in path.parent.glob("*.yaml"))
         raise UserError(f"there is no recipe {path}.{nearest(path.name, here)}") from None

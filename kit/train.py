@@ -88,8 +88,10 @@ def _train_members(run, planned, dataset, origin):
                 with _told_of(name):
                     _train(member, chosen, dataset, origin)
         print()
+        _write_curves(run, members)
         estimator = ensemble.estimator(planned.method, planned.geometric)
-        ensemble.join(run, ensemble.read(members, dataset), planned.method, estimator)
+        metrics = ensemble.join(run, ensemble.read(members, dataset), planned.method, estimator)
+    print(_summary(run, metrics))
 
 
 def _as_begun(member, chosen, origin):
@@ -97,7 +99,9 @@ def _as_begun(member, chosen, origin):
     if not (member.folder / "config.yaml").exists():
         return chosen
     config = member.config()
-    there = recipe.from_dict(config.get("recipe") or {})
+    if "recipe" not in config:
+        raise UserError(f"{member.folder} is not the plan's member; remove it, or take another --name for the plan.")
+    there = recipe.from_dict(config["recipe"])
     is_there, asked = config | there.as_dict(), origin | chosen.as_dict()
     if chosen.precision == "auto":
         asked["precision"] = there.precision
@@ -241,14 +245,21 @@ def _refuse_others(arguments, file, names):
         raise UserError(f"--resume goes on with what {file} says; leave out {flags_words}.")
 
 
-def _write_figures(run, dataset, chosen):
+def _write_curves(run, members):
     import pandas as pd
 
     from kit import figures
+
+    histories = {member.name: pd.read_csv(member.folder / "history.csv") for member in members}
+    shown = histories if len(members) > 1 else histories[run.name]
+    run.write_figure("learning-curves", figures.learning_curves(shown, f"{run.name} on {run.competition}"))
+
+
+def _write_figures(run, dataset, chosen):
+    from kit import figures
     from kit.training import preview
 
-    history = pd.read_csv(run.folder / "history.csv")
-    run.write_figure("learning-curves", figures.learning_curves(history, f"{run.name} on {run.competition}"))
+    _write_curves(run, [run])
     before, after = preview.batch(dataset, chosen)
     if after is not None:
         run.write_figure("augmentation", figures.augmentation(before, after))

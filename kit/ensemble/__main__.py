@@ -27,6 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     print(loaders.describe(members.dataset))
     estimator = ensemble.estimator(arguments.method, arguments.geometric, arguments.weights, arguments.seed)
     ensemble.join(run, members, arguments.method, estimator, arguments.seed)
+    print(f"figures: {run.figures}")
     print(f"run: {run.folder}")
     print(f"submission: {run.submission}")
     return DONE

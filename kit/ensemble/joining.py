@@ -64,9 +64,7 @@ def join(run: Run, members: Members, method: str, estimator: Ensemble, seed: int
     print(report.table(members, getattr(fitted, "weights_", None), joined), end="\n\n")
     print(report.disagreements(members), end="\n\n")
     print(report.comparison(members, nested, None if is_plain_mean else plain_mean))
-    metrics = write(run, members, method, fitted, nested, seed)
-    print(f"figures: {run.figures}")
-    return metrics
+    return write(run, members, method, fitted, nested, seed)
 
 
 def write(run: Run, members: Members, method: str, fitted: Ensemble, nested: np.ndarray, seed: int = 0) -> dict:
