@@ -11,6 +11,7 @@ from kit.training.batches import Batches
 SHAPES = {"digits": (28, 28, 1), "colour": (32, 32, 3)}
 HEAVY = ("resnet_medium", "resnet_large", "resnet_v2_medium", "resnet_v2_large")
 WITHOUT_DOWNLOAD = {"vgg16_transfer": {"weights": None}, "vgg16_skip": {"weights": None}}
+MEMBERS = ("fast_cnn", "lenet_small")  # of `combined`, which is made of trained networks
 
 # Trainable and other weights together, for (28, 28, 1) and (32, 32, 3) images and ten classes.
 PARAMETERS = {
@@ -19,6 +20,7 @@ PARAMETERS = {
     "lenet_small": (693_962, 923_914),
     "mnist_cnn": (1_199_882, 1_626_442),
     "simple_cnn": (889_834, 1_250_858),
+    "combined": (739_502, 974_734),
     "cnn6": (1_477_354, 2_395_434),
     "digit_cnn": (327_242, 331_658),
     "resnet_small": (273_370, 273_658),
@@ -36,7 +38,10 @@ convert = keras.ops.convert_to_numpy
 
 
 def build(name, shape, classes=10):
-    return zoo.build(name, shape, classes, **WITHOUT_DOWNLOAD.get(name, {}))
+    options = WITHOUT_DOWNLOAD.get(name, {})
+    if name == "combined":
+        options = {"runs": [zoo.build(member, shape, classes) for member in MEMBERS]}
+    return zoo.build(name, shape, classes, **options)
 
 
 def test_the_catalogue_is_what_the_modules_register():

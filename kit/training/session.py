@@ -9,12 +9,12 @@ import time
 import keras
 import numpy as np
 
-from kit import atomic, competitions, runs, zoo
+from kit import atomic, competitions, runs
 from kit.ensemble import Weighted, accuracy, log_loss, nested_probabilities
 from kit.errors import UserError
 from kit.loaders import Dataset
 from kit.recipe import Recipe
-from kit.training import devices, inference, precision, splits, transfer
+from kit.training import devices, inference, origins, precision, splits, transfer
 from kit.training.batches import Batches
 from kit.training.fit import Places, Split, fit
 
@@ -39,6 +39,7 @@ def train(dataset: Dataset, recipe: Recipe, run: runs.Run) -> dict:
         UserError: the recipe does not suit the network, the images or this machine.
     """
     folds = splits.splits(dataset.train_labels, recipe)
+    origins.check(recipe, dataset)
     with devices.prepare(recipe.devices):
         parts = [_fold(dataset, recipe, run, fold, rows, len(folds)) for fold, rows in enumerate(folds)]
     oof, test, weights = combine(dataset, folds, parts)
@@ -61,6 +62,7 @@ def check(dataset: Dataset, recipe: Recipe) -> None:
     """
     rules = competitions.get(dataset.competition)
     splits.splits(dataset.train_labels, recipe)
+    origins.check(recipe, dataset)
     with devices.prepare(recipe.devices):
         transfer.build(recipe, rules.image_shape, rules.classes, dataset.competition)
     keras.backend.clear_session(free_memory=True)
@@ -160,15 +162,13 @@ def built(dataset: Dataset, recipe: Recipe, split: Split) -> keras.Model:
     keras.config.set_dtype_policy(precision.policy(recipe.precision))
     try:
         keras.utils.set_random_seed(recipe.seed + 1000 * split.fold)
-        network, taken = transfer.build(recipe, rules.image_shape, rules.classes, dataset.competition)
+        network, taken = transfer.build(
+            recipe, rules.image_shape, rules.classes, dataset.competition, split.fold, split.images
+        )
     finally:
         keras.config.set_dtype_policy(before)
     if taken and not split.fold:
-        some = ", ".join(taken[:5]) + (" …" if len(taken) > 5 else "")
-        print(f"weights: {len(taken)} layers from {recipe.weights}: {some}")
-    adapt = zoo.builder(recipe.model).adapt
-    if adapt and recipe.weights in ("", "none"):
-        adapt(network, split.images)
+        print(f"weights: {transfer.describe(network, taken)}, from {recipe.weights}")
     return network
 
 
@@ -238,7 +238,7 @@ def _metrics(dataset, recipe, oof, test, history, parts):
         "competition": dataset.competition,
         "model": recipe.model,
         "source": dataset.source,
-        "seen": sorted({*dataset.seen, *transfer.seen(recipe)}),
+        "seen": sorted({*dataset.seen, *origins.seen(recipe)}),
         "seed": recipe.seed,
         "split_seed": recipe.split_seed,
         "folds": recipe.folds,

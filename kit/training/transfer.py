@@ -1,16 +1,23 @@
-"""Where a network's first weights come from: chance, ImageNet, a file, or an earlier run."""
+"""Where a network's first weights come from: chance, ImageNet, a file, or earlier runs."""
 
 import pathlib
 
 import keras
+import numpy as np
 
-from kit import runs, zoo
+from kit import zoo
 from kit.errors import UserError
 from kit.recipe import Recipe
+from kit.training import origins
 
 
 def build(
-    recipe: Recipe, image_shape: tuple[int, int, int], classes: int, competition: str
+    recipe: Recipe,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    competition: str,
+    fold: int = 0,
+    images: np.ndarray | None = None,
 ) -> tuple[keras.Model, list[str]]:
     """Build the recipe's network and give it the weights that the recipe starts from.
 
@@ -19,6 +26,8 @@ def build(
         image_shape: (height, width, channels).
         classes: how many logits.
         competition: what it will be trained on; weights of another competition leave the last layer new.
+        fold: which fold will train it, and so which of another run's networks it may start from.
+        images: (n, *image_shape) uint8, from which a network such as airbench computes its frozen weights.
 
     Returns:
         The network, and the names of the layers that another run's or file's weights were taken for.
@@ -31,7 +40,9 @@ def build(
         if "dropout" not in known:
             raise UserError(f"dropout: {recipe.model} has no dropout.")
         options["dropout"] = recipe.dropout
-    source = _source(recipe)
+    if "runs" in known:
+        options["runs"] = [load(origins.network_path(run, recipe, fold)) for run in origins.members(recipe)]
+    source = _source(recipe, fold)
     if "weights" in known:
         if source is not None:
             options["weights"] = None
@@ -40,14 +51,13 @@ def build(
     elif recipe.weights not in ("", "none") and source is None:
         raise UserError(f"weights: {recipe.model} can start from a run or a .keras file, not from {recipe.weights!r}.")
     network = zoo.build(recipe.model, image_shape, classes, **options)
-    taken = take(network, source, with_head=_competition(recipe) == competition) if source else []
-    return network, taken
-
-
-def seen(recipe: Recipe) -> tuple[str, ...]:
-    """The public data sets that the recipe's starting weights have been trained on, as the run's metrics say."""
-    run = _run(recipe.weights)
-    return tuple(run.metrics().get("seen", ())) if run else ()
+    adapt = zoo.builder(recipe.model).adapt
+    if adapt and images is not None:
+        adapt(network, images)
+    if source is None:
+        return network, []
+    run = origins.of_weights(recipe)
+    return network, take(network, source, with_head=run is not None and run.competition == competition)
 
 
 def load(path: pathlib.Path) -> keras.Model:
@@ -91,30 +101,18 @@ def take(network: keras.Model, source: pathlib.Path, with_head: bool) -> list[st
     return taken
 
 
-def _source(recipe: Recipe) -> pathlib.Path | None:
-    """The `.keras` file that the recipe's `weights` mean, if they mean one."""
-    if recipe.weights in ("", "none", "imagenet"):
+def describe(network: keras.Model, taken: list[str]) -> str:
+    """Say how many layers of `network` were taken and which begin anew: "1 of 3 layers taken; new: conv1, logits"."""
+    new = [layer.name for layer in network.layers if layer.weights and layer.name not in taken]
+    some = ", ".join(new[:5]) + (f" and {len(new) - 5} more" if len(new) > 5 else "")
+    return f"{len(taken)} of {len(taken) + len(new)} layers taken; new: {some or 'none'}"
+
+
+def _source(recipe: Recipe, fold: int) -> pathlib.Path | None:
+    """The `.keras` file that the recipe's `weights` mean for a fold, if they mean one."""
+    if recipe.weights in origins.NOT_RUNS:
         return None
     path = pathlib.Path(recipe.weights)
     if path.is_file():
         return path if path.suffix == ".keras" else None
-    run = _run(recipe.weights)
-    paths = run.network_paths()
-    if not paths:
-        raise UserError(f"weights: {run.folder} has no trained network.")
-    return paths[0]
-
-
-def _run(weights: str) -> runs.Run | None:
-    """The run that `weights` names, or None where they are no run's."""
-    if weights in ("", "none", "imagenet"):
-        return None
-    path = pathlib.Path(weights)
-    if path.is_file():
-        return runs.Run(path.parent) if (path.parent / "metrics.json").exists() else None
-    return runs.find(weights)
-
-
-def _competition(recipe: Recipe) -> str | None:
-    run = _run(recipe.weights)
-    return run.competition if run else None
+    return origins.network_path(origins.of_weights(recipe), recipe, fold)

@@ -1,0 +1,181 @@
+"""Networks that start from earlier runs: which weights they take, what they are made of, and what is refused."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from kit import loaders, runs, zoo
+from kit.errors import UserError
+from kit.loaders.limit import limited
+from kit.recipe import Recipe
+from kit.training import inference, session, transfer
+
+convert = keras.ops.convert_to_numpy
+QUICK = Recipe(model="lenet_small", epochs=1, batch_size=32, precision="float32", validation_share=0.2)
+JOINED = dataclasses.replace(QUICK, model="combined", options={"runs": "one, other"})
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return limited(loaders.load("digit-recognizer", "sample"), 200)
+
+
+@pytest.fixture(scope="module")
+def place(sample, tmp_path_factory):
+    """A folder with two runs on one split of the sample, `one` and `other`."""
+    folder = tmp_path_factory.mktemp("place")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        train(sample, "one", QUICK)
+        train(dataclasses.replace(sample, seen=("mnist",)), "other", dataclasses.replace(QUICK, model="fast_cnn"))
+    return folder
+
+
+@pytest.fixture
+def here(place, monkeypatch):
+    monkeypatch.chdir(place)
+
+
+def train(dataset, name, recipe, competition="digit-recognizer"):
+    run = runs.place(competition, name)
+    run.write_config({"competition": competition, "source": "sample", "limit": 200, "recipe": recipe.as_dict()})
+    return run, session.train(dataset, recipe, run)
+
+
+def saved(name, tmp_path, model, shape, **options):
+    """An untrained network as a file."""
+    path = tmp_path / f"{name}.keras"
+    zoo.build(model, shape, 10, **options).save(path)
+    return str(path)
+
+
+# --- combined
+
+
+def test_a_combined_run_weighs_its_members_outputs_and_needs_them_no_more(sample, here, tmp_path, monkeypatch):
+    run, metrics = train(sample, "joined", JOINED)
+    assert metrics["seen"] == ["mnist"], "what a member has seen is inherited"
+    network = transfer.load(run.network_path(0))
+    assert {weight.path.split("/")[0] for weight in network.trainable_weights} == {"head_dense", "logits"}
+    members = [transfer.load(runs.find(name).network_path(0)) for name in ("one", "other")]
+    images = sample.test_images[:8]
+    join = keras.Model(network.input, network.get_layer("join").output)
+    alone = np.concatenate([convert(member(images, training=False)) for member in members], axis=1)
+    np.testing.assert_allclose(convert(join(images, training=True)), alone, rtol=1e-4, atol=1e-4)
+    predicted, elsewhere = run.test(), tmp_path / "copy.keras"
+    elsewhere.write_bytes(run.network_path(0).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    alone = inference.predict(transfer.load(elsewhere), sample.test_images)
+    np.testing.assert_allclose(alone, predicted, atol=1e-5)
+
+
+def test_each_fold_joins_that_folds_networks(sample, here):
+    folded = dataclasses.replace(QUICK, folds=2)
+    for name in ("folds-a", "folds-b"):
+        train(sample, name, folded)
+    recipe = dataclasses.replace(JOINED, options={"runs": ["folds-a", "folds-b"]}, folds=2)
+    run, metrics = train(sample, "folds-joined", recipe)
+    assert len(metrics["fold_accuracies"]) == 2
+    for fold in (0, 1):
+        part = transfer.load(run.network_path(fold)).get_layer("member2_conv1").get_weights()
+        own = transfer.load(runs.find("folds-b").network_path(fold)).get_layer("conv1").get_weights()
+        np.testing.assert_array_equal(part[0], own[0])
+    with pytest.raises(UserError, match=r"folds-a was trained on images .*folds differs"):
+        session.train(sample, dataclasses.replace(recipe, folds=0), runs.place("digit-recognizer", "no"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"options": {}}, "--options runs=ONE,OTHER"),
+        ({"options": {"runs": "one"}}, "two or more"),
+        ({"options": {"runs": "one,one"}}, "twice"),
+        ({"options": {"runs": "one,othr"}}, "Did you mean other"),
+        ({"split_seed": 1}, "split_seed differs"),
+        ({"validation_share": 0.3}, "validation_share differs"),
+        ({"options": {"runs": "one,unfinished"}}, "not finished"),
+    ],
+)
+def test_members_that_would_make_a_false_figure_are_refused(sample, here, changes, words):
+    runs.place("digit-recognizer", "unfinished").write_config({"competition": "digit-recognizer"})
+    recipe, run = dataclasses.replace(JOINED, **changes), runs.place("digit-recognizer", "refused")
+    with pytest.raises(UserError, match=words):
+        session.train(sample, recipe, run)
+    with pytest.raises(UserError, match=words):
+        session.check(sample, recipe)
+
+
+def test_other_data_and_other_shapes_are_refused(sample, here):
+    with pytest.raises(UserError, match="data_fingerprint differs"):
+        session.train(limited(sample, 150), JOINED, runs.place("digit-recognizer", "refused"))
+    pictures = limited(loaders.load("cifar-10", "sample"), 100)
+    with pytest.raises(UserError, match="belongs to digit-recognizer, not to cifar-10"):
+        session.train(pictures, JOINED, runs.place("cifar-10", "refused"))
+    members = [zoo.build("lenet_small", shape, 10) for shape in ((28, 28, 1), (32, 32, 3))]
+    with pytest.raises(UserError, match=r"member 2, lenet_small, is for images of \(32, 32, 3\)"):
+        zoo.build("combined", (28, 28, 1), 10, runs=members)
+
+
+def test_a_run_without_validation_may_join_what_it_likes(sample, here):
+    _, metrics = train(sample, "everything", dataclasses.replace(JOINED, validation_share=0.0, split_seed=3))
+    assert metrics["validation_accuracy"] is None
+
+
+# --- weights of a run
+
+
+def test_each_fold_starts_from_its_own_network_and_other_splits_are_refused(sample, here):
+    folded = dataclasses.replace(QUICK, folds=2)
+    run, _ = train(sample, "folds", folded)
+    again = dataclasses.replace(folded, weights="folds")
+    for fold in (0, 1):
+        network, _ = transfer.build(again, (28, 28, 1), 10, "digit-recognizer", fold)
+        own = transfer.load(run.network_path(fold))
+        np.testing.assert_array_equal(
+            network.get_layer("conv1").get_weights()[0], own.get_layer("conv1").get_weights()[0]
+        )
+    refused = runs.place("digit-recognizer", "refused")
+    with pytest.raises(UserError, match="split_seed differs"):
+        session.train(sample, dataclasses.replace(again, split_seed=1), refused)
+    file = dataclasses.replace(folded, weights=str(run.network_path(0)))
+    with pytest.raises(UserError, match="each fold starts from its own network"):
+        session.train(sample, file, refused)
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "new"),
+    [("resnet_small", {"width": 4}, {"stem_conv", "logits"}), ("airbench", {"width": 4}, {"whitening_conv", "logits"})],
+)
+def test_weights_from_pictures_to_digits(sample, tmp_path, model, options, new):
+    """From colour to grey the first convolution cannot fit; all else is taken, and the head is new."""
+    source = saved("colour", tmp_path, model, (32, 32, 3), **options)
+    images = sample.train_images
+    recipe = Recipe(model=model, options=options, weights=source)
+    network, taken = transfer.build(recipe, (28, 28, 1), 10, "digit-recognizer", images=images)
+    if model == "airbench":
+        new = new | {"block1_conv1"}
+    weighted = {layer.name for layer in network.layers if layer.weights}
+    assert weighted - set(taken) == new
+    there = transfer.load(source)
+    for name in taken:
+        for own, other in zip(network.get_layer(name).get_weights(), there.get_layer(name).get_weights(), strict=True):
+            np.testing.assert_array_equal(own, other)
+    said = transfer.describe(network, taken)
+    assert f"{len(taken)} of {len(weighted)} layers taken" in said
+    assert all(name in said for name in new)
+    if model == "airbench":
+        fresh = zoo.build(model, (28, 28, 1), 10, **options)
+        zoo.builder(model).adapt(fresh, images)
+        kernels = [one.get_layer("whitening_conv").get_weights()[0] for one in (network, fresh)]
+        np.testing.assert_array_equal(*kernels)
+
+
+def test_taken_whitening_is_not_computed_anew(sample, tmp_path):
+    source = saved("grey", tmp_path, "airbench", (28, 28, 1), width=4)
+    recipe = Recipe(model="airbench", options={"width": 4}, weights=source)
+    network, taken = transfer.build(recipe, (28, 28, 1), 10, "digit-recognizer", images=sample.train_images)
+    assert "whitening_conv" in taken
+    own, other = (one.get_layer("whitening_conv").get_weights()[0] for one in (network, transfer.load(source)))
+    np.testing.assert_array_equal(own, other)
