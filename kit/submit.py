@@ -6,6 +6,7 @@ Without CSV it is the competition's newest. Every submission is a line in submis
 import argparse
 import contextlib
 import datetime
+import os
 import pathlib
 import sys
 
@@ -208,7 +209,8 @@ def _confirmed(doubts: list[str], yes: bool) -> bool:
         print(f"look: {doubt}.")
     if yes or not doubts:
         return True
-    if not sys.stdin or not sys.stdin.isatty():
+    # In a notebook, `!python -m kit.submit` has a terminal at which nobody can answer.
+    if not sys.stdin or not sys.stdin.isatty() or "JPY_PARENT_PID" in os.environ:
         raise UserError(f"{doubts[0]}; nothing was sent; to send it all the same, add --yes.")
     with contextlib.suppress(EOFError):
         if input("send it all the same? [y/N] ").strip().lower() in ("y", "yes"):

@@ -122,13 +122,13 @@ def build(source: pathlib.Path, address: str) -> dict[str, str]:
 def _gap(found: re.Match) -> str:
     """What stands in the exercise for a solution: the words after the marker, and `name = ...` for what it defines.
 
-    Lines within a call or a list, which end in a comma, define nothing.
+    A statement that defines nothing becomes `...`; lines within a call or a list, which end in a comma, leave nothing.
     """
     indent, words, solution = found.groups()
     lines = [f"# YOUR CODE HERE: {words}" if words else "# YOUR CODE HERE"]
     if not solution.rstrip().endswith(","):
-        names = re.findall(r"^(\w+) = ", textwrap.dedent(solution), re.MULTILINE)
-        lines += [f"{name} = ..." for name in dict.fromkeys(names)]
+        names = re.findall(r"^(\w+(?:, \w+)*) = ", textwrap.dedent(solution), re.MULTILINE)
+        lines += [f"{name.replace(',', ' =')} = ..." for name in dict.fromkeys(names)] or ["..."]
     return textwrap.indent("\n".join(lines), indent)
 
 

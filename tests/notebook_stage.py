@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 
 import nbclient
@@ -33,22 +34,30 @@ def read(path: pathlib.Path) -> nbformat.NotebookNode:
     return nbformat.read(path, as_version=4)
 
 
+def client(notebook: nbformat.NotebookNode, folder: pathlib.Path) -> nbclient.NotebookClient:
+    """What runs a notebook's cells in a kernel of this interpreter that starts in `folder`."""
+    place = {"metadata": {"path": folder}}
+    return nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3", resources=place)
+
+
 def execute(notebook: nbformat.NotebookNode, folder: pathlib.Path, **more: str) -> nbformat.NotebookNode:
-    """Run all cells in a kernel of this interpreter that starts in `folder`.
+    """Run all cells from the first to the last.
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell raised; the outputs until there are in `notebook`.
     """
-    client = nbclient.NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}}
-    )
-    return client.execute(env=environment(**more))
+    return client(notebook, folder).execute(env=environment(**more))
 
 
 def printed(notebook: nbformat.NotebookNode) -> str:
     """Everything that the cells printed, commands included."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return "".join(output.get("text", "") for output in outputs)
+
+
+def trouble(notebook: nbformat.NotebookNode) -> list[str]:
+    """What commands printed that went wrong: `!python -m kit…` does not stop a notebook."""
+    return re.findall(r"^(?:error: |failed: |Traceback |.*No module named ).*$", printed(notebook), re.MULTILINE)
 
 
 def figures(notebook: nbformat.NotebookNode) -> int:

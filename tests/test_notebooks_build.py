@@ -22,6 +22,7 @@ second = 2 * first
 third = [
     second,
 ]
+fourth, fifth = third, 2
 ### END SOLUTION
 
 # %%
@@ -77,8 +78,11 @@ def test_notebooks_are_valid_and_without_outputs(name):
 def test_exercise_and_solution_come_from_one_source(source):
     built = build.build(source(WITH_GAPS), ADDRESS)
     exercise, solution = cells(built["04-x.ipynb"]), cells(built["04-x-solution.ipynb"])
-    assert exercise[2] == "first = 1\n# YOUR CODE HERE: the double of first\nsecond = ...\nthird = ..."
-    assert solution[2] == "first = 1\nsecond = 2 * first\nthird = [\n    second,\n]"
+    assert (
+        exercise[2]
+        == "first = 1\n# YOUR CODE HERE: the double of first\nsecond = ...\nthird = ...\nfourth = fifth = ..."
+    )
+    assert solution[2] == "first = 1\nsecond = 2 * first\nthird = [\n    second,\n]\nfourth, fifth = third, 2"
     assert exercise[4] == "network = build(\n    first,\n    # YOUR CODE HERE: a layer\n)"
     assert solution[4] == 'network = build(\n    first,\n    layer="dense",\n)'
     assert (exercise[5], solution[5]) == ("Only to be filled in.", "Only solved.")

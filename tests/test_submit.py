@@ -549,3 +549,20 @@ def test_the_secret_is_in_no_file(scene):
         if path.is_file():
             assert kaggle.TOKEN.encode() not in path.read_bytes()
             assert kaggle.SIGNATURE.encode() not in path.read_bytes()
+
+
+def test_a_doubt_in_a_notebook_is_no_question(scene, capsys, monkeypatch):
+    class Terminal:
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self) -> str:
+            raise AssertionError("nobody can answer")
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setenv("JPY_PARENT_PID", "1")
+    scene.run("r", np.zeros(28, np.uint8))
+    status, _, said = told_of(scene, capsys)
+    assert status == 2
+    assert "all 28 predictions are 0; nothing was sent; to send it all the same, add --yes" in said
+    assert not scene.kaggle.submissions

@@ -1,22 +1,32 @@
 """What the notebooks of the workshop need from Python, and nothing that a training needs.
 
 start()                    Keras, the seed, the right `python` for `!python -m kit…`; the set-up cell calls it
+credentials()              whether Kaggle can be talked to, and how to let it
 choose(full, short=…)      one value in a workshop, a smaller one where KIT_NOTEBOOKS=short
+submission_path(name)      where the notebook's own submission belongs
 Stopwatch()                a Keras callback that keeps loss, accuracy and seconds of each epoch
 checks                     say after each gap of the exercise what is still missing
 """
 
 import importlib
 import os
+import pathlib
 import sys
 from typing import TypeVar
 
 from kit.errors import UserError
 
-__all__ = ["Stopwatch", "checks", "choose", "start"]
+__all__ = ["Stopwatch", "checks", "choose", "credentials", "start", "submission_path"]
 
 LENGTH = "KIT_NOTEBOOKS"
 SEED = 0
+
+WITHOUT_CREDENTIALS = """\
+No Kaggle credentials. What follows goes on with the built-in sample, and nothing is sent. To add them:
+1. On https://www.kaggle.com/settings/api make a token and copy it.
+2. On Colab: the key symbol on the left, a new secret KAGGLE_API_TOKEN, paste, and switch on "Notebook access".
+   On your own computer: save it as ~/.kaggle/access_token, a file that holds the token and nothing else.
+3. Run this cell again."""
 
 Value = TypeVar("Value")
 
@@ -44,6 +54,28 @@ def start() -> None:
         print("For a GPU: Runtime > Change runtime type > T4 GPU, then run this cell again.")
     if is_short():
         print(f"{LENGTH}=short: fewer images and epochs; the accuracies below mean nothing.")
+
+
+def credentials() -> bool:
+    """Say whether there are Kaggle credentials, Colab's secrets included; print how to add them where there are none.
+
+    Commands that the notebook starts (`!python -m kit…`) have Colab's secrets from then on.
+    """
+    from kit import kaggle_client
+
+    kaggle_client.hand_over_colab_secrets()
+    found = kaggle_client.has_credentials()
+    print("Kaggle credentials: found." if found else WITHOUT_CREDENTIALS)
+    return found
+
+
+def submission_path(name: str, competition: str = "digit-recognizer") -> pathlib.Path:
+    """Return where a notebook's own submission belongs, `submissions/<competition>/<name>.csv`; its folder is made."""
+    from kit import runs
+
+    path = runs.SUBMISSIONS / competition / f"{name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def is_short() -> bool:
