@@ -54,7 +54,6 @@ def start_keras() -> None:
     import fails, what was said is shown after all.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of every second input shape
     sys.stderr.flush()
     own = os.dup(2)
     with tempfile.TemporaryFile() as aside:
@@ -68,3 +67,5 @@ def start_keras() -> None:
         finally:
             os.dup2(own, 2)
             os.close(own)
+    # It warns of every second input shape; only now, since in notebooks its import sets the level itself.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)

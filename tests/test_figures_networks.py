@@ -227,6 +227,20 @@ def test_filters_and_outputs_of_any_network(network):
     assert is_png(figures.layer_outputs(network, some(network)[0], layers=3, channels=4))
 
 
+def test_filters_have_the_colours_of_the_image_and_not_of_what_the_network_makes_of_it():
+    images = keras.Input((8, 8, 3), name="images")
+    x = keras.ops.flip(layers.Rescaling(1 / 255)(layers.ZeroPadding2D(2)(images)), axis=-1)
+    network = keras.Model(images, layers.GlobalAveragePooling2D()(layers.Conv2D(2, 1, name="conv")(x)))
+    last, first = [0.0, 0.0, 1.0], [-1.0, 0.0, 0.0]  # for the third channel, which is red once flipped; against blue
+    network.get_layer("conv").set_weights([np.array([last, first]).T.reshape(1, 1, 3, 2), np.zeros(2)])
+    drawn = [axes.images[0].get_array()[0, 0] for axes in figures.filters(network).axes]
+    np.testing.assert_array_equal(drawn, [[255, 128, 128], [128, 128, 0]])
+    grey = zoo.build("vgg16_transfer", (28, 28, 1), 10, weights=None)
+    kernel = anatomy.as_array(grey.get_layer("block1_conv1").get_weights()[0])[..., 0].sum(-1)
+    drawn = figures.filters(grey, count=1).axes[0].images[0].get_array()
+    np.testing.assert_allclose(drawn / np.abs(drawn).max(), kernel / np.abs(kernel).max(), rtol=1e-4, atol=1e-5)
+
+
 def test_layer_outputs_are_the_layers_own():
     network = plain()
     image = some(network)[0]

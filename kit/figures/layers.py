@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from kit.figures import canvas
-from kit.figures.anatomy import as_array, dissect
+from kit.figures.anatomy import Anatomy, as_array, dissect
 from kit.figures.gradients import gradient_of
 
 GREY = 127.5
@@ -16,7 +16,8 @@ def filters(network: keras.Model, count: int = 64) -> canvas.Figure:
     """Show the filters of the network's first convolution.
 
     For grey images a filter is drawn from blue (against) over white to orange (for); for colour images as the colours
-    that it answers to, around mid-grey.
+    that it answers to, around mid-grey. Channels are the image's own, even where the network reorders or repeats them
+    before its first convolution, as VGG16 does.
 
     Args:
         network: pixels to logits.
@@ -25,8 +26,9 @@ def filters(network: keras.Model, count: int = 64) -> canvas.Figure:
     Raises:
         ValueError: the network has no convolution.
     """
-    first = dissect(network).convolutions[0].layer
-    weights = as_array(first.get_weights()[0])
+    anatomy = dissect(network)
+    first = anatomy.convolutions[0].layer
+    weights = _on_the_images_channels(anatomy, as_array(first.get_weights()[0]))
     shown = min(count, weights.shape[-1])
     title = f"{first.name}: {shown} of {weights.shape[-1]} filters, {weights.shape[0]} × {weights.shape[1]}"
     figure, cells = canvas.grid(shown, 16, title, (0.85, 0.85))
@@ -149,6 +151,16 @@ def exciting_images(
         if number % 3 == 2 and number < steps - 3:
             images = ndimage.gaussian_filter(images, (0, 0.55, 0.55, 0))
     return images, chosen
+
+
+def _on_the_images_channels(anatomy: Anatomy, weights: np.ndarray) -> np.ndarray:
+    """The first convolution's weights (h, w, its channels, filters) as weights (h, w, image's channels, filters)."""
+    shape = tuple(anatomy.images.shape[1:])
+    coloured = np.zeros((1 + shape[-1], *shape), np.float32)  # a black image, and one in each channel's own colour
+    for channel in range(shape[-1]):
+        coloured[1 + channel, ..., channel] = 255
+    arriving = as_array(anatomy.read(coloured, anatomy.convolutions[0].inputs[0])).mean((1, 2))
+    return np.einsum("hwif,ci->hwcf", weights, arriving[1:] - arriving[0])
 
 
 def _strengths(output):
