@@ -38,6 +38,9 @@ class Recipe:
     model: str = _setting("resnet_small", "network of the zoo")
     options: dict = _setting({}, "the network's own options, as key=value; the zoo's docstrings name them")
     weights: str = _setting("", "start from these weights: imagenet, none, a .keras file, or a run's folder or name")
+    thaw: int = _setting(0, "second phase: the last N frozen blocks of convolutions learn too; 0: none", low=0)
+    thaw_epochs: int = _setting(0, "how many of the epochs, the last ones, are that phase; 0: half", low=0)
+    thaw_rate: float = _setting(0.1, "multiple of the rate for what was thawed", low=0)
 
     epochs: int = _setting(10, "passes over the training images", low=1)
     batch_size: int = _setting(128, "images a step, over all devices together", low=1)
@@ -72,6 +75,8 @@ class Recipe:
     cutout: int = _setting(0, "augmentation: side of an erased square, pixels", low=0)
     mixup: float = _setting(0.0, "MixUp's alpha; 0: none", low=0)
     cutmix: float = _setting(0.0, "CutMix's alpha; 0: none", low=0)
+    teacher: str = _setting("", "distillation: a run or ensemble whose out-of-fold probabilities soften the labels")
+    teacher_share: float = _setting(0.9, "how much of each label is the teacher's", low=0, high=1)
 
     validation_share: float = _setting(0.1, "share of the training images kept for validation", low=0, high=0.9)
     folds: int = _setting(0, "cross-validation with K folds; 0: one split", low=0)
@@ -89,6 +94,11 @@ class Recipe:
             _check(setting, getattr(self, setting.name))
         if self.folds == 1:
             raise UserError("folds: 1 is no cross-validation; take 0 for one split, or 2 and more.")
+        if self.thaw and not 0 < (self.thaw_epochs or self.epochs // 2) < self.epochs:
+            raise UserError(
+                f"thaw: {self.thaw_epochs or 'half'} of {self.epochs} epochs leaves one of the two phases without any; "
+                "take more --epochs or fewer --thaw-epochs."
+            )
         if self.devices != "auto" and (not str(self.devices).isdigit() or int(self.devices) < 1):
             raise UserError(f"devices: {self.devices!r} is neither auto nor a number of devices.")
 

@@ -3,6 +3,7 @@
 import pathlib
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
@@ -10,7 +11,7 @@ import numpy as np
 
 from kit import atomic
 from kit.recipe import Recipe
-from kit.training import devices, optimizers, state
+from kit.training import devices, optimizers, phases, state
 from kit.training.augmentation import Augment
 from kit.training.batches import Batches, Epochs
 from kit.training.inference import predict
@@ -49,11 +50,20 @@ def learner(network: keras.Model, batches: Batches) -> keras.Model:
     return keras.Model(inputs, network(Augment(batches.recipe.border, name="augment")(inputs)))
 
 
-def compiled(network: keras.Model, batches: Batches) -> keras.Model:
-    """`learner`, ready for `fit`: with the recipe's optimizer and loss."""
+def compiled(
+    network: keras.Model, batches: Batches, epochs: int | None = None, thawed: Sequence[keras.Layer] = ()
+) -> keras.Model:
+    """`learner`, ready for `fit`: with the recipe's optimizer and loss.
+
+    Args:
+        network: pixels to logits.
+        batches: what it will be trained on; their recipe counts.
+        epochs: how many the schedule spans; all of the recipe's by default.
+        thawed: layers that learn at the recipe's `thaw_rate`.
+    """
     recipe = batches.recipe
     model = learner(network, batches)
-    optimizer = optimizers.build(recipe, network, batches.steps * recipe.epochs)
+    optimizer = optimizers.build(recipe, network, batches.steps * (epochs or recipe.epochs), thawed)
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
     model.compile(optimizer, loss, metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
     model.optimizer.build(network.trainable_variables)  # under float16 it is another one, around the recipe's
@@ -78,31 +88,42 @@ def fit(
         started: `time.perf_counter()` at the beginning of this training, if that was before this call.
 
     Returns:
-        The history, one dict an epoch: fold, epoch (from 1), seconds, learning_rate, loss, accuracy, val_loss,
-        val_accuracy.
+        The history, one dict an epoch: fold, phase (from 0), epoch (from 1, over all phases), seconds, learning_rate,
+        loss, accuracy, val_loss, val_accuracy.
 
     Raises:
         UserError: the state in `places` is damaged or another training's.
     """
     started = time.perf_counter() if started is None else started
     batches = Batches(split.images, split.targets, recipe, stream=split.fold)
-    model = compiled(network, batches)
     keeper = EpochEnd(network, split, recipe, places, started)
     if places and places.state.exists():
-        keeper.go_on(state.load(places.state, model))
-    if keeper.epoch < recipe.epochs and not keeper.patience_lost():
-        with devices.shared_statistics(network):
-            model.fit(
-                Epochs(batches, keeper.epoch, recipe.epochs),
-                steps_per_epoch=batches.steps,
-                initial_epoch=keeper.epoch,
-                epochs=recipe.epochs,
-                shuffle=False,
-                callbacks=[keeper],
-                verbose=1 if shows_progress() else 2,
-            )
-    if recipe.average:
-        model.optimizer.finalize_variable_values(network.trainable_variables)
+        keeper.go_on(state.progress(places.state))
+    reached = keeper.phase
+    for number, phase in enumerate(phases.phases(recipe)):
+        thawed = phases.thaw(network, phase.thaw)
+        if number < reached:
+            continue  # its weights are in the state of the phase after it
+        model = compiled(network, batches, phase.epochs, thawed)
+        if keeper.history and number == reached:
+            state.load(places.state, model)
+        keeper.phase = number
+        last = keeper.phase_begin + phase.epochs
+        if keeper.epoch < last and not keeper.patience_lost():
+            if thawed:
+                print(f"thawed: {', '.join(layer.name for layer in thawed)}")
+            with devices.shared_statistics(network):
+                model.fit(
+                    Epochs(batches, keeper.epoch, last),
+                    steps_per_epoch=batches.steps,
+                    initial_epoch=keeper.epoch,
+                    epochs=last,
+                    shuffle=False,
+                    callbacks=[keeper],
+                    verbose=1 if shows_progress() else 2,
+                )
+        if recipe.average:
+            model.optimizer.finalize_variable_values(network.trainable_variables)
     return keeper.history
 
 
@@ -118,6 +139,7 @@ class EpochEnd(keras.callbacks.Callback):
         super().__init__()
         self.network, self.split, self.recipe, self.places = network, split, recipe, places
         self.history: list[dict] = []
+        self.phase = 0
         self.started, self.paused = started, 0.0
 
     @property
@@ -125,14 +147,20 @@ class EpochEnd(keras.callbacks.Callback):
         """How many epochs are done."""
         return len(self.history)
 
+    @property
+    def phase_begin(self) -> int:
+        """How many epochs were done before this phase."""
+        return sum(row["phase"] < self.phase for row in self.history)
+
     def go_on(self, progress: dict) -> None:
         """Take up the `progress` of an earlier, interrupted process."""
         self.history = progress["history"]
+        self.phase = self.history[-1]["phase"]
         self.paused = -self.history[-1]["seconds"]
 
     def patience_lost(self) -> bool:
-        """Whether the validation loss has not fallen for as many epochs as the recipe waits."""
-        losses = [row["val_loss"] for row in self.history]
+        """Whether in this phase the validation loss has not fallen for as many epochs as the recipe waits."""
+        losses = [row["val_loss"] for row in self.history[self.phase_begin :]]
         return (
             bool(self.recipe.patience and losses) and len(losses) - 1 - int(np.argmin(losses)) >= self.recipe.patience
         )
@@ -146,7 +174,7 @@ class EpochEnd(keras.callbacks.Callback):
         if len(self.split.validation_images):
             self._validate(logs)
         self.paused += time.perf_counter() - before
-        row = {"fold": self.split.fold, "epoch": epoch + 1, "seconds": round(seconds, 3)}
+        row = {"fold": self.split.fold, "phase": self.phase, "epoch": epoch + 1, "seconds": round(seconds, 3)}
         row["learning_rate"] = float(schedule(optimizer.iterations - 1))
         for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
             row[name] = float(logs.get(name, np.nan))

@@ -1,6 +1,7 @@
 """Keras's optimizers as a recipe asks for them, with what Keras lacks: Lookahead, and rates of each weight's own."""
 
 import functools
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -10,13 +11,14 @@ from kit.recipe import Recipe
 from kit.training.schedule import Schedule
 
 
-def build(recipe: Recipe, network: keras.Model, steps: int):
+def build(recipe: Recipe, network: keras.Model, steps: int, thawed: Sequence[keras.Layer] = ()):
     """Return the recipe's optimizer, built for `network`'s trainable weights.
 
     Args:
         recipe: says which one, and everything about it.
         network: whose `trainable_variables` it will move.
-        steps: of the whole training, for the schedule.
+        steps: how many the schedule spans.
+        thawed: layers whose weights move at the recipe's `thaw_rate`.
 
     Raises:
         UserError: the installed Keras does not have the optimizer.
@@ -47,17 +49,22 @@ def build(recipe: Recipe, network: keras.Model, steps: int):
         recipe.lookahead,
         recipe.lookahead_rate,
         [recipe.weight_decay if len(weight.shape) > 1 else 0.0 for weight in weights],
-        _multiples(recipe, network),
+        _multiples(recipe, network, thawed),
     )
     optimizer.build(weights)
     return optimizer
 
 
-def _multiples(recipe, network):
+def _multiples(recipe, network, thawed):
     """Each trainable weight's learning rate, as a multiple of the schedule's."""
+    slow = {id(weight) for layer in thawed for weight in layer.weights}
     norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization) and layer.center]
     biases = {id(layer.beta) for layer in norms}
-    return [recipe.norm_bias_rate if id(weight) in biases else 1.0 for weight in network.trainable_variables]
+    multiples = []
+    for weight in network.trainable_variables:
+        own = recipe.norm_bias_rate if id(weight) in biases else 1.0
+        multiples.append(own * (recipe.thaw_rate if id(weight) in slow else 1.0))
+    return multiples
 
 
 @functools.cache

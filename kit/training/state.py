@@ -1,7 +1,9 @@
 """The state of a training at the end of an epoch: everything that the next epoch depends on, in one file."""
 
+import contextlib
 import json
 import pathlib
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -21,24 +23,38 @@ def save(path: pathlib.Path, learner: keras.Model, progress: dict) -> None:
         np.savez(file, progress=np.array(json.dumps(progress)), **arrays)
 
 
-def load(path: pathlib.Path, learner: keras.Model) -> dict:
-    """Put the state at `path` into `learner`; returns its progress.
+def progress(path: pathlib.Path) -> dict:
+    """What `save` was given as the progress of the state at `path`.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    with _opened(path) as file:
+        return json.loads(str(file["progress"]))
+
+
+def load(path: pathlib.Path, learner: keras.Model) -> None:
+    """Put the state at `path` into `learner`.
 
     Raises:
         UserError: the file is damaged, or belongs to another network or optimizer.
     """
     variables = _variables(learner)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            progress = json.loads(str(file["progress"]))
-            values = [file[f"variable-{at}"] for at in range(len(file.files) - 1)]
-    except (ValueError, OSError, KeyError, EOFError) as error:
-        raise UserError(f"{path} is damaged ({error}); remove it to train this fold from its start.") from None
+    with _opened(path) as file:
+        values = [file[f"variable-{at}"] for at in range(len(file.files) - 1)]
     if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
         raise UserError(f"{path} belongs to another network or optimizer; remove it to train this fold anew.")
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-    return progress
+
+
+@contextlib.contextmanager
+def _opened(path) -> Iterator:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            yield file
+    except (ValueError, OSError, KeyError, EOFError) as error:
+        raise UserError(f"{path} is damaged ({error}); remove it to train this fold from its start.") from None
 
 
 def _variables(learner):

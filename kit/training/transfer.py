@@ -8,7 +8,7 @@ import numpy as np
 from kit import zoo
 from kit.errors import UserError
 from kit.recipe import Recipe
-from kit.training import origins
+from kit.training import origins, phases
 
 
 def build(
@@ -22,7 +22,7 @@ def build(
     """Build the recipe's network and give it the weights that the recipe starts from.
 
     Args:
-        recipe: `model`, `options`, `dropout` and `weights` count.
+        recipe: `model`, `options`, `dropout`, `weights` and `thaw` count; what is to be thawed is frozen first.
         image_shape: (height, width, channels).
         classes: how many logits.
         competition: what it will be trained on; weights of another competition leave the last layer new.
@@ -54,10 +54,14 @@ def build(
     adapt = zoo.builder(recipe.model).adapt
     if adapt and images is not None:
         adapt(network, images)
-    if source is None:
-        return network, []
-    run = origins.of_weights(recipe)
-    return network, take(network, source, with_head=run is not None and run.competition == competition)
+    taken = []
+    if source is not None:
+        run = origins.of_weights(recipe)
+        taken = take(network, source, with_head=run is not None and run.competition == competition)
+    if recipe.thaw:
+        phases.freeze(network, taken)
+        phases.check(network, recipe)
+    return network, taken
 
 
 def load(path: pathlib.Path) -> keras.Model:
