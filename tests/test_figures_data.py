@@ -1,5 +1,6 @@
 """Figures of data, training and predictions: drawn for one channel and three, and true to their numbers."""
 
+import itertools
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from kit import competitions, figures
-from kit.figures import canvas
+from kit.figures import canvas, descent
 
 NAMES = competitions.get("cifar-10").class_names
 
@@ -81,6 +82,11 @@ def test_learning_curves_average_folds():
     assert {"a", "b"} <= set(texts(figure))
 
 
+def test_folds_of_a_single_epoch_are_seen():
+    lines = figures.learning_curves(history(3, epochs=1)).axes[0].lines
+    assert [line.get_marker() for line in lines if line.get_linewidth() > 2] == ["o", "o"]
+
+
 def test_learning_curves_leave_out_what_was_not_measured():
     told = history()
     told["val_loss"] = np.nan
@@ -102,6 +108,36 @@ def test_learning_curves_without_a_history_say_so():
         figures.learning_curves({})
     with pytest.raises(ValueError, match="no history"):
         figures.learning_curves(history().iloc[:0])
+
+
+def test_gradient_descent_with_a_rate_too_small_right_and_too_large():
+    figure = figures.gradient_descent()
+    assert is_png(figure)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[:3] == [
+        "learning rate 0.01: too small",
+        "learning rate 0.15: about right",
+        "learning rate 0.21: too large",
+    ]
+    losses = [line.get_ydata() for line in figure.axes[3].lines]
+    assert losses[1][-1] < losses[0][-1] < losses[0][0] < losses[2][-1]
+    assert len(figures.gradient_descent([0.1], steps=5).axes) == 2
+
+
+def test_gradient_descent_follows_the_slope():
+    ways = descent.descend(0.15, 5)
+    for here, there in itertools.pairwise(ways):
+        slope = [(descent._loss(here + step) - descent._loss(here - step)) / 2e-4 for step in 1e-4 * np.eye(2)]
+        np.testing.assert_allclose(there, here - 0.15 * np.array(slope), atol=1e-6)
+
+
+def test_percentages_have_the_decimals_that_they_need():
+    axes = canvas.sheet(4, 4).subplots()
+    canvas.percent(axes.yaxis)
+    written = axes.yaxis.get_major_formatter()
+    assert [written(share) for share in (0, 0.001, 0.05, 0.3, 0.9995, 1)] == [
+        *("0 %", "0.1 %", "5 %", "30 %", "99.95 %", "100 %")
+    ]
 
 
 # --- the data

@@ -196,6 +196,22 @@ def test_grad_cam_of_any_network(network, guided):
     assert maps.max() <= 1
 
 
+def test_grad_cam_of_a_network_that_ends_with_a_softmax():
+    bare = stack((8, 8, 1))
+    ends = keras.Sequential([bare, layers.Softmax()])
+    inside = keras.models.clone_model(bare)
+    inside.layers[-1].activation = keras.activations.softmax
+    inside.set_weights(bare.get_weights())
+    images = some(bare)
+    said = [texts(figures.grad_cam(network, images, guided=False)) for network in (bare, ends, inside)]
+    assert said[0] == said[1] == said[2]
+    assert any("%" in text for text in said[0])
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(lambda part: hasattr(part, "get_text")) if text.get_text()]
+
+
 def test_grad_cam_keeps_away_from_maps_of_a_single_place():
     images = keras.Input((16, 16, 1), name="images")
     x = layers.Conv2D(3, 3, padding="same", name="wide")(images)

@@ -16,8 +16,9 @@ _MODULE = {
     "features": "anatomy",
     "filters": "layers",
     "grad_cam": "attribution",
-    "gradient_ascent": "layers",
     "gains_by_class": "ensembles",
+    "gradient_ascent": "layers",
+    "gradient_descent": "descent",
     "label_histogram": "images",
     "labelled_images": "images",
     "layer_outputs": "layers",
@@ -33,6 +34,7 @@ _MODULE = {
     "structure": "graph",
     "structure_text": "graph",
     "tsne_scatter": "components",
+    "validation_against_public": "scores",
     "worst_mistakes": "predictions",
     "wrong_predictions": "predictions",
 }

@@ -86,7 +86,7 @@ class Anatomy:
         known = ", ".join(step.name for step in self.steps)
         raise ValueError(f"the network has no layer {name!r}; it has {known}.")
 
-    def read(self, images, wanted, call: Callable = lambda step, *arguments, **options: step(*arguments, **options)):
+    def read(self, images, wanted, call: Callable = Step.__call__):
         """Let images through the network, as far as is needed, and read off symbolic tensors.
 
         Args:

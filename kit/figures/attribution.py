@@ -1,6 +1,6 @@
 """Which pixels spoke for a class: Grad-CAM and its guided form."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -28,8 +28,10 @@ def grad_cam(
 ) -> canvas.Figure:
     """Show where the network looks when it sees its predicted class, and where for the true class if that differs.
 
+    A map without warm places: nothing in the image speaks for that class.
+
     Args:
-        network: pixels to logits.
+        network: pixels to logits or to probabilities.
         images: (n, h, w, 1 or 3), pixel values 0…255; a column each, so a dozen at most reads well.
         labels: (n,) integers, the truth, or None.
         class_names: what each class is called; its number by default.
@@ -37,11 +39,10 @@ def grad_cam(
         layer: the layer whose maps are weighed; by default the last one with at least 4 × 4 places.
     """
     images = np.asarray(images)
-    logits = keras.ops.convert_to_numpy(network(images.astype(np.float32), training=False)).astype(np.float64)
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    probabilities = powers / powers.sum(1, keepdims=True)
-    words = canvas.class_words(logits.shape[1], class_names)
-    said = logits.argmax(1)
+    anatomy = dissect(network)
+    probabilities = as_array(keras.ops.softmax(_logits(anatomy, images)))
+    words = canvas.class_words(probabilities.shape[1], class_names)
+    said = probabilities.argmax(1)
     truth = said if labels is None else np.asarray(labels).astype(int)
     asked = [("predicted", said)] if (said == truth).all() else [("predicted", said), ("true", truth)]
     rows = 1 + len(asked) * (2 if guided else 1)
@@ -56,7 +57,7 @@ def grad_cam(
         maps = grad_cam_maps(network, images, classes, layer)
         pixels = guided_gradients(network, images, classes) * maps[..., None] if guided else None
         for place, one in enumerate(classes):
-            title = f"{words[one]} {100 * probabilities[place, one]:.0f} %"
+            title = f"{words[one]}: {100 * probabilities[place, one]:.0f} %"
             canvas.picture(cells[row, place], _warmed(images[place], maps[place]), title)
             if guided:
                 canvas.picture(cells[row + 1, place], _around_grey(pixels[place]))
@@ -94,7 +95,7 @@ def grad_cam_maps(
             output = step(*inputs, **options)
             return output + keras.ops.cast(amount, output.dtype) if step is watched else output
 
-        return _sum_of(anatomy.read(images, anatomy.logits, nudged), classes)
+        return _sum_of(_logits(anatomy, images, nudged), classes)
 
     outputs = as_array(anatomy.read(images, watched.output))
     gradients = gradient_of(asked_logits)(np.zeros(outputs.shape, np.float32))
@@ -119,16 +120,21 @@ def guided_gradients(network: keras.Model, images: np.ndarray, classes: np.ndarr
         Springenberg et al., "Striving for Simplicity: The All Convolutional Net" (2015).
     """
     anatomy = dissect(network)
-    return gradient_of(lambda pixels: _sum_of(anatomy.read(pixels, anatomy.logits, _guided), classes))(
+    return gradient_of(lambda pixels: _sum_of(_logits(anatomy, pixels, _guided), classes))(
         np.asarray(images, np.float32)
     )
 
 
 def _guided(step: Step, *inputs, **options):
     output = step(*inputs, **options)
-    activation = getattr(step.layer, "activation", None)
-    name = getattr(activation, "__name__", type(step.layer if activation is None else activation).__name__)
-    return _speaking_for(output) if name.replace("_", "").lower() in RECTIFIERS else output
+    return _speaking_for(output) if _activation(step) in RECTIFIERS else output
+
+
+def _activation(step: Step) -> str:
+    """The name of what a step ends with, without capitals and underscores: "relu", "softmax", "linear", "dropout"."""
+    function = getattr(step.layer, "activation", None)
+    name = getattr(function, "__name__", type(step.layer if function is None else function).__name__)
+    return name.replace("_", "").lower()
 
 
 @keras.ops.custom_gradient
@@ -150,10 +156,18 @@ def _last_with_places(anatomy: Anatomy) -> Step:
     return (large or maps)[-1]
 
 
+def _logits(anatomy: Anatomy, images, call: Callable = Step.__call__):
+    """The network's answer before the softmax, up to a number for each image, where it ends with one."""
+    answer = keras.ops.cast(anatomy.read(images, anatomy.logits, call), "float32")
+    if _activation(anatomy.steps[-1]) != "softmax":
+        return answer
+    return keras.ops.log(keras.ops.maximum(answer, keras.config.epsilon()))
+
+
 def _sum_of(logits, classes):
     """The sum over all images of the logit of the class asked about: its gradient is that of each image alone."""
     asked = keras.ops.one_hot(np.asarray(classes, np.int32), logits.shape[-1])
-    return keras.ops.sum(keras.ops.cast(logits, "float32") * asked)
+    return keras.ops.sum(logits * asked)
 
 
 def _warmed(image: np.ndarray, heat: np.ndarray) -> np.ndarray:

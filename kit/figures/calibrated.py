@@ -33,7 +33,7 @@ def calibration(labels: np.ndarray, probabilities: np.ndarray, bins: int = 10) -
     lower.set_yscale("log")
     upper.set(xlim=(0, 1), ylim=(0, 1.02))
     for axis in (upper.xaxis, upper.yaxis):
-        canvas.percent(axis, 0)
+        canvas.percent(axis)
     return figure
 
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib import colors, figure, ticker
+from matplotlib import colors, figure, patheffects, ticker
 from matplotlib.axes import Axes
 
 # Okabe and Ito, "Color Universal Design" (2008), its yellow darkened for white paper, and two more from Paul Tol's
@@ -19,6 +19,10 @@ SMALL, NORMAL, LARGE = 11, 13, 16
 SEQUENTIAL = "cividis"
 # White in the middle, so that a weight or a difference of zero looks like nothing.
 DIVERGING = colors.LinearSegmentedColormap.from_list("kit", [RIGHT, "#FFFFFF", WRONG])
+
+
+# For words over points and lines.
+HALO = (patheffects.withStroke(linewidth=3.5, foreground="white"),)
 
 
 class Figure(figure.Figure):
@@ -89,9 +93,9 @@ def class_words(classes: int, class_names: Sequence[str] | None) -> list[str]:
     return [str(name) for name in class_names] if class_names is not None else [str(one) for one in range(classes)]
 
 
-def percent(axis, decimals: int | None = None) -> None:
-    """Write an axis of shares 0…1 as percentages."""
-    axis.set_major_formatter(ticker.PercentFormatter(1.0, decimals=decimals))
+def percent(axis) -> None:
+    """Write an axis of shares 0…1 as percentages, with as many decimals as its ticks need."""
+    axis.set_major_formatter(ticker.FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))
 
 
 def spread(count: int) -> list:

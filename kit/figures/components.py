@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib import patheffects
+from mpl_toolkits.mplot3d import proj3d
 
 from kit.figures import canvas
 
 SHAPES = "osD^vP<X>*"
-HALO = [patheffects.withStroke(linewidth=3.5, foreground="white")]
 
 
 def pca_components(images: np.ndarray, count: int = 15) -> canvas.Figure:
@@ -29,10 +28,11 @@ def pca_components(images: np.ndarray, count: int = 15) -> canvas.Figure:
     pixels = _some(images, 10_000).reshape(-1, int(np.prod(shape))).astype(np.float32)
     reduced = PCA(min(50, *pixels.shape), svd_solver="randomized", random_state=0).fit(pixels)
     count = min(count, len(reduced.components_))
-    figure = canvas.sheet(16, 4.4)
-    left, right = figure.subfigures(1, 2, width_ratios=[2.2, 1])
     columns = 8
-    cells = left.subplots(-(-(count + 1) // columns), columns, squeeze=False).ravel()
+    rows = -(-(count + 1) // columns)
+    figure = canvas.sheet(16, max(3.6, 1.75 * rows + 0.1))
+    left, right = figure.subfigures(1, 2, width_ratios=[2.2, 1])
+    cells = left.subplots(rows, columns, squeeze=False).ravel()
     for cell in cells:
         cell.set_axis_off()
     canvas.picture(cells[0], reduced.mean_.reshape(shape), "mean")
@@ -44,7 +44,7 @@ def pca_components(images: np.ndarray, count: int = 15) -> canvas.Figure:
             cell.set_title(f"{place + 1}: {share}", fontsize=canvas.SMALL, pad=4)
         else:
             canvas.picture(cell, 127.5 + 127.5 * component.reshape(shape) / scale, f"{place + 1}: {share}")
-    axes = canvas.plain(right.subplots(), "variance that the first … carry", "components", "")
+    axes = canvas.plain(right.subplots(), "what the first components carry", "components", "share of the variance")
     carried = np.cumsum(reduced.explained_variance_ratio_)
     axes.plot(range(1, len(carried) + 1), carried, color=canvas.COLOURS[0], linewidth=2.4)
     axes.set_ylim(0, 1)
@@ -122,9 +122,10 @@ def _scatter(places, labels, class_names, axes_names, title) -> canvas.Figure:
     if dimensions == 3:
         axes = figure.add_subplot(projection="3d")
         axes.set_title(title, fontsize=canvas.NORMAL + 1)
-        axes.set_xlabel(axes_names[0], fontsize=canvas.NORMAL)
-        axes.set_ylabel(axes_names[1], fontsize=canvas.NORMAL)
-        axes.set_zlabel(axes_names[2], fontsize=canvas.NORMAL, labelpad=12)
+        for axis, name in zip((axes.xaxis, axes.yaxis, axes.zaxis), axes_names, strict=True):
+            axis.set_label_text(name, fontsize=canvas.NORMAL)
+            axis.labelpad = 12
+        axes.computed_zorder = False  # the names stand before the points
     else:
         axes = canvas.plain(figure.subplots(), title, *axes_names)
         if not any(axes_names):
@@ -133,8 +134,7 @@ def _scatter(places, labels, class_names, axes_names, title) -> canvas.Figure:
             axes.spines[:].set_visible(False)
     # Ten colours are too many to tell apart: every class has a shape too, a digit its own.
     digits = max(map(len, words)) == 1
-    named = []
-    reach = np.ptp(places, axis=0)
+    named: list[np.ndarray] = []
     for label, colour in enumerate(canvas.spread(len(words))):
         mine = places[labels == label]
         if not len(mine):
@@ -143,13 +143,23 @@ def _scatter(places, labels, class_names, axes_names, title) -> canvas.Figure:
         axes.scatter(*mine.T, marker=shape, s=46 if digits else 24, color=colour, linewidth=0.2, label=words[label])
         middle = np.median(mine, axis=0)
         # A name is written where it covers no other; the legend has them all.
-        room = np.full(dimensions, 0.05) + np.eye(dimensions)[0] * 0.012 * len(words[label])
-        if all((np.abs(middle - other) / reach > room).any() for other in named):
-            named.append(middle)
-            axes.text(*middle, words[label], fontsize=19, weight="bold", ha="center", va="center", path_effects=HALO)
+        here = _on_paper(axes, middle)
+        room = np.array([0.05 + 0.012 * len(words[label]), 0.05])
+        if all((np.abs(here - other) > room).any() for other in named):
+            named.append(here)
+            name = axes.text(*middle, words[label], fontsize=19, weight="bold", ha="center", va="center", zorder=9)
+            name.set_path_effects(canvas.HALO)
     if not digits:
-        axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=canvas.NORMAL, markerscale=2, frameon=False)
+        beside = (1.02 if dimensions == 2 else 1.1, 0.5)
+        axes.legend(loc="center left", bbox_to_anchor=beside, fontsize=canvas.NORMAL, markerscale=2, frameon=False)
     return figure
+
+
+def _on_paper(axes, place: np.ndarray) -> np.ndarray:
+    """Where a point of a plot in two or three dimensions is seen, as shares of the plot's width and height."""
+    if len(place) == 3:
+        place = proj3d.proj_transform(*place, axes.get_proj())[:2]
+    return axes.transAxes.inverted().transform(axes.transData.transform(place))
 
 
 def _flat(points, labels, count: int) -> tuple[np.ndarray, np.ndarray]:

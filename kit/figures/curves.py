@@ -71,13 +71,17 @@ def _draw(axes, history: pd.DataFrame, x: str, y: str, colour) -> None:
                 color=colour,
                 linewidth=2.2 if single else 0.8,
                 alpha=1 if single else 0.45,
-                marker="o" if len(measured) <= 15 and single else None,
-                markersize=5,
-                markerfacecolor=colour if style == "-" else "white",
+                **(_marks(measured, style, colour) if single else {}),
             )
         if not single:
             mean = history.groupby("epoch")[[x, column] if x != "epoch" else [column]].mean().reset_index().dropna()
-            axes.plot(mean[x], mean[column], style, color=colour, linewidth=2.6)
+            axes.plot(mean[x], mean[column], style, color=colour, linewidth=2.6, **_marks(mean, style, colour))
+
+
+def _marks(measured: pd.DataFrame, style: str, colour) -> dict:
+    """Mark the epochs where they are few: a single one would not be seen at all."""
+    few = len(measured) <= 15
+    return {"marker": "o", "markersize": 5, "markerfacecolor": colour if style == "-" else "white"} if few else {}
 
 
 def _loss_axis(axes) -> None:
@@ -106,7 +110,7 @@ def _accuracy_axis(axes, best: float, worst: float) -> None:
     axes.set_ylim(floor, ceiling)
     axes.yaxis.set_major_locator(ticker.FixedLocator([mark for mark in marks if floor <= mark <= ceiling]))
     axes.yaxis.set_minor_locator(ticker.NullLocator())
-    axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))
+    canvas.percent(axes.yaxis)
 
 
 def _half_decades(value: float, _) -> str:

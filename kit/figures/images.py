@@ -183,4 +183,4 @@ def _share_axis(axes, images: np.ndarray) -> None:
     else:
         axes.set_ylim(bottom=0)
     axes.set_xticks([0, 64, 128, 192, 255])
-    canvas.percent(axes.yaxis, None if images.shape[-1] == 1 else 0)
+    canvas.percent(axes.yaxis)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from kit.figures import canvas
-from kit.figures.anatomy import Anatomy, as_array, dissect
+from kit.figures.anatomy import Anatomy, Step, as_array, dissect
 from kit.figures.gradients import gradient_of
 
 GREY = 127.5
@@ -27,8 +27,8 @@ def filters(network: keras.Model, count: int = 64) -> canvas.Figure:
         ValueError: the network has no convolution.
     """
     anatomy = dissect(network)
-    first = anatomy.convolutions[0].layer
-    weights = _on_the_images_channels(anatomy, as_array(first.get_weights()[0]))
+    first = next(step for step in anatomy.convolutions if isinstance(step.layer, keras.layers.Conv2D))
+    weights = _on_the_images_channels(anatomy, first)
     shown = min(count, weights.shape[-1])
     title = f"{first.name}: {shown} of {weights.shape[-1]} filters, {weights.shape[0]} × {weights.shape[1]}"
     figure, cells = canvas.grid(shown, 16, title, (0.85, 0.85))
@@ -36,7 +36,7 @@ def filters(network: keras.Model, count: int = 64) -> canvas.Figure:
         one = weights[..., place]
         scale = max(np.abs(one).max(), 1e-12)
         if one.shape[-1] == 3:
-            canvas.picture(cell, 127.5 + 127.5 * one / scale)
+            canvas.picture(cell, GREY + GREY * one / scale)
         else:
             cell.imshow(one.mean(-1), cmap=canvas.DIVERGING, vmin=-scale, vmax=scale)
             cell.add_patch(_frame(one.shape))
@@ -58,7 +58,9 @@ def layer_outputs(network: keras.Model, image: np.ndarray, layers: int = 12, cha
     anatomy = dissect(network)
     found = anatomy.convolutions
     chosen = [found[place] for place in np.unique(np.linspace(0, len(found) - 1, layers).round().astype(int))]
-    outputs = [as_array(output)[0] for output in anatomy.read(image[None], [step.output for step in chosen])]
+    outputs = [
+        as_array(output)[0] for output in anatomy.read(np.asarray(image)[None], [step.output for step in chosen])
+    ]
     figure = canvas.sheet(1.02 * channels + 4.2, 1.02 * len(chosen) + 0.2)
     left, right = figure.subfigures(1, 2, width_ratios=[1.6, channels + 2.6])
     canvas.picture(left.subplots(), image, "the image")
@@ -83,7 +85,7 @@ def gradient_ascent(
     class_names: Sequence[str] | None = None,
     seed: int = 0,
 ) -> canvas.Figure:
-    """Show the images that most excite a layer's filters, found by gradient ascent from noise.
+    """Show the images that most excite a layer's filters, found by gradient ascent from noise, in full contrast.
 
     Args:
         network: pixels to logits.
@@ -107,7 +109,8 @@ def gradient_ascent(
     figure, cells = canvas.grid(len(images), 10 if len(images) <= 10 else 8, f"what excites {step.name}", (1.45, 1.7))
     for cell, image, one in zip(cells, images, shown, strict=True):
         name = class_names[one] if class_names is not None and not is_map else one
-        canvas.picture(cell, image, f"filter {name}" if is_map else f"{name}")
+        contrast = GREY / max(np.percentile(np.abs(image - GREY), 99.5), 1e-6)
+        canvas.picture(cell, GREY + contrast * (image - GREY), f"filter {name}" if is_map else f"{name}")
     return figure
 
 
@@ -153,13 +156,14 @@ def exciting_images(
     return images, chosen
 
 
-def _on_the_images_channels(anatomy: Anatomy, weights: np.ndarray) -> np.ndarray:
+def _on_the_images_channels(anatomy: Anatomy, first: Step) -> np.ndarray:
     """The first convolution's weights (h, w, its channels, filters) as weights (h, w, image's channels, filters)."""
+    weights = as_array(first.layer.get_weights()[0])
     shape = tuple(anatomy.images.shape[1:])
     coloured = np.zeros((1 + shape[-1], *shape), np.float32)  # a black image, and one in each channel's own colour
     for channel in range(shape[-1]):
         coloured[1 + channel, ..., channel] = 255
-    arriving = as_array(anatomy.read(coloured, anatomy.convolutions[0].inputs[0])).mean((1, 2))
+    arriving = as_array(anatomy.read(coloured, first.inputs[0])).mean((1, 2))
     return np.einsum("hwif,ci->hwcf", weights, arriving[1:] - arriving[0])
 
 

@@ -53,7 +53,7 @@ def confusion_matrix(
     bar = figure.colorbar(shown, ax=axes, shrink=0.8, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1])
     bar.ax.set_title("of the\nclass", fontsize=canvas.SMALL)
     bar.ax.tick_params(labelsize=canvas.SMALL)
-    canvas.percent(bar.ax.yaxis, 0)
+    canvas.percent(bar.ax.yaxis)
     return figure
 
 
@@ -140,7 +140,7 @@ def disagreement(
         return _notice(said)
     columns = 2
     rows = -(-len(chosen) // columns)
-    figure = canvas.sheet(13, 2.3 * rows + 0.8, said)
+    figure = canvas.sheet(13 if max(map(len, words)) <= 2 else 16, 2.3 * rows + 0.8, said)
     cells = figure.subplots(rows, 3 * columns, squeeze=False, width_ratios=[1, 1.1, 1.1] * columns)
     for cell in cells.ravel():
         cell.set_axis_off()

@@ -111,7 +111,10 @@ class _Pen:
         (from_x, from_y), (to_x, to_y) = self.plan.places[source], self.plan.places[target]
         above, below = self.spots[source], self.spots[target]
         if below.row == above.row + 1:
-            self.plan.arrows.append(((to_x, to_y - BOX / 2), (from_x, from_y + BOX / 2)))
+            if below.lane == above.lane:
+                self.plan.arrows.append(((to_x, to_y - BOX / 2), (from_x, from_y + BOX / 2)))
+            else:
+                self._from_above([(from_x, from_y + BOX / 2)], target)
             return
         x = self._gutter(source, below.row)
         start = [(from_x + self.half, from_y + LEAVE), (x, from_y + LEAVE)]

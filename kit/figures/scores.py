@@ -52,7 +52,8 @@ def validation_against_public(
     best = np.argsort(-public, kind="stable")[:NAMED_AT_MOST]
     if names is not None:
         for place, one in enumerate(best, 1):
-            axes.annotate(str(place), (validation[one], public[one]), (5, -12), textcoords="offset points", fontsize=11)
+            beside = {"xytext": (5, -12), "textcoords": "offset points", "fontsize": canvas.SMALL}
+            axes.annotate(str(place), (validation[one], public[one]), path_effects=canvas.HALO, zorder=4, **beside)
         named = "\n".join(f"{place:>2}  {names[one][:32]}" for place, one in enumerate(best, 1))
         axes.text(1.03, 1, named, transform=axes.transAxes, va="top", fontsize=canvas.SMALL, linespacing=1.6)
     axes.set(xlim=ends, ylim=ends, aspect="equal")
