@@ -1,0 +1,36 @@
+"""What a network costs: its arithmetic, from the shapes of its layers alone."""
+
+import math
+
+import keras
+from keras import layers
+
+
+def flops(network: keras.Model) -> int:
+    """Count the floating-point operations of one image's way through `network`: two for each multiplication and sum.
+
+    Convolutions, depthwise ones too, and dense layers count; norms, activations, poolings and biases, which are some
+    per cent of these, do not.
+
+    Args:
+        network: a functional model that calls each of its layers once, as the zoo builds them; networks inside it
+            count with their layers.
+
+    Raises:
+        ValueError: a layer has weights and is none that is counted here or known to be cheap.
+    """
+    return 2 * sum(_multiplications(layer) for layer in network.layers)
+
+
+def _multiplications(layer):
+    if isinstance(layer, keras.Model):
+        return sum(_multiplications(inner) for inner in layer.layers)
+    if isinstance(layer, layers.Dense):
+        return math.prod(layer.output.shape[1:]) * layer.input.shape[-1]
+    if isinstance(layer, layers.DepthwiseConv2D):
+        return math.prod(layer.output.shape[1:]) * math.prod(layer.kernel_size)
+    if isinstance(layer, layers.Conv2D):
+        return math.prod(layer.output.shape[1:]) * math.prod(layer.kernel_size) * layer.input.shape[-1] // layer.groups
+    if layer.weights and not isinstance(layer, (layers.BatchNormalization, layers.Normalization)):
+        raise ValueError(f"{layer.name}: the operations of a {type(layer).__name__} are not known here.")
+    return 0
