@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     dataset = limited(whole, origin["limit"])
     origin = {**origin, "source": dataset.source}
     start_keras()
-    train = _train_members if isinstance(asked, Plan) else _train
+    train = _train_members if isinstance(asked, Plan) else _train_one
     try:
         train(run, asked, dataset, origin)
     except UserError:
@@ -48,6 +48,15 @@ def main(argv: list[str] | None = None) -> int:
     print(f"run: {run.folder}")
     print(f"submission: {run.submission}")
     return DONE
+
+
+def _train_one(run, chosen, dataset, origin):
+    """Train one network, and leave nothing of a run whose recipe is wrong."""
+    from kit.training import session
+
+    if not (run.folder / "config.yaml").exists():
+        session.check(dataset, chosen)
+    _train(run, chosen, dataset, origin)
 
 
 def _train(run, chosen, dataset, origin):

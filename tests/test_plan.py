@@ -286,7 +286,7 @@ def epochs_kept(run):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
 def test_a_killed_plan_goes_on_and_equals_an_unbroken_one(workplace):
     """Killed and then stopped by Ctrl-C within the second member: the same numbers as without either."""
-    wide = {"model": "digit_cnn", "options": {"width": 2}, "epochs": 6, "shift": 2}
+    wide = {"model": "digit_cnn", "options": {"width": 2}, "epochs": 12, "shift": 2}
     config = written({"epochs": 1, "batch_size": 32, "precision": "float32", "members": {"a": A, "b": wide}})
     assert main([*SAMPLE, "--config", config, "--name", "whole"]) == DONE
     place, resume = runs.place(DIGITS, "killed-b"), []

@@ -112,7 +112,7 @@ def _recipe(job):
     ((rows, held_out), *_) = splits.splits(dataset.train_labels, recipe)
     with devices.prepare(recipe.devices):
         started = time.perf_counter()
-        split = session.split_of(dataset, rows, held_out, fold=0)
+        split = session.split_of(dataset, recipe, rows, held_out, fold=0)
         network = session.built(dataset, recipe, split)
         history = fit(network, split, recipe, None, started)
         inference_rate = _rate(lambda images: inference.predict(network, images), dataset.test_images)

@@ -46,9 +46,25 @@ def members(recipe: Recipe) -> list[Run]:
     return found
 
 
+def teacher(recipe: Recipe) -> Run | None:
+    """The run that the recipe's network learns from by distillation; None where there is none.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    if not recipe.teacher:
+        return None
+    try:
+        return runs.find(recipe.teacher)
+    except UserError as error:
+        raise UserError(f"teacher: {error}") from None
+
+
 def seen(recipe: Recipe) -> set[str]:
-    """The public data sets that the runs which the recipe starts from have been trained on, as their metrics say."""
-    return {name for run in _all(recipe) for name in run.metrics().get("seen", ())}
+    """The public data sets that the runs which the recipe learns from have been trained on, as their metrics say."""
+    taught_by = teacher(recipe)
+    origins = [*_all(recipe), *([taught_by] if taught_by else [])]
+    return {name for run in origins for name in run.metrics().get("seen", ())}
 
 
 def network_path(run: Run, recipe: Recipe, fold: int) -> pathlib.Path:

@@ -14,7 +14,7 @@ from kit.ensemble import Weighted, accuracy, log_loss, nested_probabilities
 from kit.errors import UserError
 from kit.loaders import Dataset
 from kit.recipe import Recipe
-from kit.training import devices, inference, origins, precision, splits, transfer
+from kit.training import devices, distillation, inference, origins, precision, splits, transfer
 from kit.training.batches import Batches
 from kit.training.fit import Places, Split, fit
 
@@ -61,8 +61,9 @@ def check(dataset: Dataset, recipe: Recipe) -> None:
         UserError: as `train`.
     """
     rules = competitions.get(dataset.competition)
-    splits.splits(dataset.train_labels, recipe)
+    folds = splits.splits(dataset.train_labels, recipe)
     origins.check(recipe, dataset)
+    split_of(dataset, recipe, *folds[0], fold=0)
     with devices.prepare(recipe.devices):
         transfer.build(recipe, rules.image_shape, rules.classes, dataset.competition)
     keras.backend.clear_session(free_memory=True)
@@ -131,7 +132,7 @@ def _fold(dataset, recipe, run, fold, rows, count):
 
 def _trained(dataset, recipe, run, fold, rows, held_out):
     started = time.perf_counter()
-    split = split_of(dataset, rows, held_out, fold)
+    split = split_of(dataset, recipe, rows, held_out, fold)
     network = built(dataset, recipe, split)
     places = Places(_working(run) / f"state-{fold}.npz", run.folder / f"best-{fold}.keras")
     history = fit(network, split, recipe, places, started)
@@ -148,9 +149,10 @@ def _trained(dataset, recipe, run, fold, rows, held_out):
     }
 
 
-def split_of(dataset: Dataset, rows: np.ndarray, held_out: np.ndarray, fold: int) -> Split:
+def split_of(dataset: Dataset, recipe: Recipe, rows: np.ndarray, held_out: np.ndarray, fold: int) -> Split:
     """What fold `fold` trains on, `rows`, and validates on, `held_out`: integer arrays of the training images."""
     targets = np.eye(competitions.get(dataset.competition).classes, dtype=np.float32)[dataset.train_labels[rows]]
+    targets = distillation.soften(targets, rows, dataset, recipe)
     images, labels = dataset.train_images, dataset.train_labels
     return Split(images[rows], targets, images[held_out], labels[held_out], fold)
 
@@ -253,6 +255,8 @@ def _metrics(dataset, recipe, oof, test, history, parts):
         "peak_memory": devices.peak_memory(),
         "hardware": devices.hardware(),
     }
+    if recipe.teacher:
+        metrics |= {"teacher": recipe.teacher, "teacher_share": recipe.teacher_share}
     if dataset.test_labels is not None:
         metrics["test_accuracy"] = accuracy(test, dataset.test_labels)
     return metrics

@@ -1,0 +1,122 @@
+"""Distillation: what a teacher does to the labels, which teachers are refused, and that a network learns from one."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from kit import loaders, runs
+from kit.command_line import DONE, WRONG_INPUT
+from kit.errors import UserError
+from kit.loaders.limit import limited
+from kit.recipe import Recipe
+from kit.train import main
+from kit.training import session, splits
+
+DIGITS = "digit-recognizer"
+QUICK = ["--source", "sample", "--limit", "300", "--model", "lenet_small", "--precision", "float32"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded_once():
+    """Read the sample once for all tests here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loaders, "load", functools.cache(loaders.load))
+        yield
+
+
+@pytest.fixture
+def digits(loaded_once):
+    return limited(loaders.load(DIGITS, "sample", "data"), 300)
+
+
+def teacher(dataset, oof, name="teacher", competition=DIGITS, **facts):
+    """Write a run as a training with folds leaves it."""
+    run = runs.place(competition, name)
+    run.write_config({"competition": competition, "source": "sample", "limit": 300})
+    run.write_array("oof", oof.astype(np.float32))
+    metrics = {"competition": competition, "model": "net", "source": "sample", "seen": ["mnist"], "split_seed": 0}
+    metrics |= {"folds": 5, "validation_share": 0.1, "fit_seconds": 1.0, "images_per_second": 1.0, "parameters": 1}
+    metrics |= {"data_fingerprint": runs.fingerprint(dataset.train_images, dataset.train_labels)}
+    run.write_metrics(metrics | facts)
+    return run
+
+
+def beside(dataset):
+    """A teacher's probabilities that take every digit for the next one."""
+    return np.eye(10)[(dataset.train_labels + 1) % 10]
+
+
+def split_of(dataset, recipe):
+    rows, held_out = splits.splits(dataset.train_labels, recipe)[0]
+    return rows, session.split_of(dataset, recipe, rows, held_out, 0)
+
+
+def test_soft_labels_are_the_teachers_share_and_the_label(workplace, digits):
+    oof = np.random.default_rng(0).dirichlet(np.ones(10), len(digits.train_labels)).astype(np.float32)
+    oof[::3] = np.nan
+    teacher(digits, oof)
+    rows, split = split_of(digits, Recipe(teacher="teacher", teacher_share=0.7))
+    _, plain = split_of(digits, Recipe())
+    known = ~np.isnan(oof[rows, 0])
+    assert known.any()
+    assert not known.all()
+    np.testing.assert_allclose(split.targets[known], 0.3 * plain.targets[known] + 0.7 * oof[rows][known], atol=1e-6)
+    np.testing.assert_array_equal(split.targets[~known], plain.targets[~known])
+    np.testing.assert_allclose(split.targets.sum(axis=1), 1, atol=1e-5)
+    assert split.targets.dtype == np.float32
+    np.testing.assert_array_equal(split.validation_labels, plain.validation_labels)
+
+
+def test_a_network_learns_what_its_teacher_thinks(workplace, digits, capsys):
+    """A teacher that is wrong everywhere shows whose labels were learnt, and that validation keeps to the truth."""
+    teacher(digits, beside(digits))
+    flags = ["--epochs", "8", "--batch-size", "32", "--teacher", "teacher", "--teacher-share", "1", "--name", "student"]
+    assert main([*QUICK, *flags]) == DONE
+    run = runs.find("student")
+    predicted, labels = run.oof(), digits.train_labels
+    known = ~np.isnan(predicted[:, 0])
+    said = predicted[known].argmax(axis=1)
+    assert (said == (labels[known] + 1) % 10).mean() > 0.5
+    assert run.metrics()["validation_accuracy"] < 0.3
+    assert (run.metrics()["teacher"], run.metrics()["teacher_share"]) == ("teacher", 1.0)
+    assert run.metrics()["seen"] == ["mnist"]
+
+
+def test_a_trained_ensemble_teaches(workplace, digits):
+    common = [*QUICK, "--epochs", "1", "--folds", "2"]
+    assert main([*common, "--seeds", "2", "--name", "both"]) == DONE
+    assert main([*common, "--teacher", "both", "--name", "student"]) == DONE
+    assert main([*common, "--name", "alone"]) == DONE
+    assert runs.find("student").metrics()["teacher"] == "both"
+    assert (runs.find("student").test() != runs.find("alone").test()).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"data_fingerprint": "0" * 64}, "teacher: runs/digit-recognizer/teacher was trained on other images"),
+        ({"unfinished": True}, "teacher: runs/digit-recognizer/teacher is not finished"),
+        ({"oof": "validation"}, "has predicted out of fold none of the images that this trains on"),
+        ({"oof": "nothing"}, "teacher: runs/digit-recognizer/teacher has no out-of-fold predictions"),
+        ({"name": "other"}, "teacher: no run 'teacher'"),
+        ({"competition": "cifar-10"}, "teacher: runs/cifar-10/teacher belongs to cifar-10"),
+    ],
+)
+def test_what_cannot_teach_is_refused_before_anything_is_trained(workplace, digits, capsys, change, words):
+    change = dict(change)
+    oof, only, unfinished = beside(digits), change.pop("oof", None), change.pop("unfinished", False)
+    if only:
+        _, held_out = splits.splits(digits.train_labels, Recipe())[0]
+        oof[~np.isin(np.arange(len(oof)), held_out) if only == "validation" else slice(None)] = np.nan
+    run = teacher(digits, oof, **change)
+    if unfinished:
+        (run.folder / "metrics.json").unlink()
+    with pytest.raises(UserError) as error:
+        session.check(digits, Recipe(model="lenet_small", teacher="teacher"))
+    assert words in str(error.value)
+    assert main([*QUICK, "--teacher", "teacher", "--name", "student"]) == WRONG_INPUT
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    assert not runs.place(DIGITS, "student").folder.exists()
