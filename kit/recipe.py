@@ -52,6 +52,7 @@ class Recipe:
     warmup: float = _setting(0.2, "share of the steps in which the rate rises to its peak", low=0, high=1)
     final_learning_rate: float = _setting(0.0, "the rate at the end, as a share of the peak", low=0, high=1)
     norm_bias_rate: float = _setting(1.0, "multiple of the rate for the batch norms' biases; airbench: 64", low=0)
+    snapshots: int = _setting(0, "repeat the rate's course N times, and keep what each end predicts; 0: once", low=0)
     momentum: float = _setting(0.9, "of sgd (Nesterov), rmsprop and muon", low=0, high=1)
     weight_decay: float = _setting(0.0, "decoupled, times the rate; not on biases and norms", low=0)
     label_smoothing: float = _setting(0.0, "share of each label spread over all classes", low=0, high=1)
@@ -99,8 +100,20 @@ class Recipe:
                 f"thaw: {self.thaw_epochs or 'half'} of {self.epochs} epochs leaves one of the two phases without any; "
                 "take more --epochs or fewer --thaw-epochs."
             )
+        if self.snapshots:
+            self._check_snapshots()
         if self.devices != "auto" and (not str(self.devices).isdigit() or int(self.devices) < 1):
             raise UserError(f"devices: {self.devices!r} is neither auto nor a number of devices.")
+
+    def _check_snapshots(self):
+        if self.snapshots == 1 or self.epochs % self.snapshots:
+            raise UserError(
+                f"snapshots: {self.epochs} epochs cannot be shared by {self.snapshots} cycles of equal length; take 2 "
+                "cycles or more, and a multiple of them as epochs."
+            )
+        for name in ("patience", "thaw"):
+            if getattr(self, name):
+                raise UserError(f"snapshots: every cycle has to come to its end; leave out {name}.")
 
     def as_dict(self) -> dict[str, Any]:
         """Every field by name, in the order of the dataclass; plain values for YAML."""

@@ -4,14 +4,18 @@ config.yaml          the recipe, every field, and which competition, source and 
 history.csv          a row an epoch
 metrics.json         what was reached
 oof.npy, test.npy    float32 probabilities (n_train, classes) and (n_test, classes)
+snapshots-oof.npy    of a training with snapshots: what each cycle's end predicted, (snapshots, n_train, classes);
+snapshots-test.npy   (snapshots, n_test, classes)
 fold-<k>.keras       the trained networks
 figures/             PNGs
+plan.yaml            of an ensemble that was trained by one command: its members' recipes
 """
 
 import hashlib
 import json
 import pathlib
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import yaml
@@ -29,6 +33,9 @@ class Run:
     """A run's folder, `runs/<competition>/<name>/`, read and written through one place."""
 
     folder: pathlib.Path
+
+    OOF: ClassVar[str] = "oof.npy"
+    TEST: ClassVar[str] = "test.npy"
 
     @property
     def name(self) -> str:
@@ -98,11 +105,22 @@ class Run:
 
     def oof(self) -> np.ndarray:
         """Out-of-fold probabilities, float32 (n_train, classes), NaN in rows that no fold has predicted."""
-        return self._array("oof.npy")
+        return self._array(self.OOF)
 
     def test(self) -> np.ndarray:
         """Test probabilities, float32 (n_test, classes), in the sample submission's order."""
-        return self._array("test.npy")
+        return self._array(self.TEST)
+
+    def snapshots(self) -> list["Snapshot"]:
+        """What the run's networks predicted at the end of each cycle of the learning rate, as members of an ensemble.
+
+        Raises:
+            UserError: the run was trained without snapshots, or a file is damaged.
+        """
+        if not (self.folder / Snapshot.OOF).exists():
+            raise UserError(f"{self.folder} has no snapshots; train it with --snapshots N.")
+        count = len(self._array(Snapshot.OOF))
+        return [Snapshot(self.folder, number, count) for number in range(count)]
 
     def write_config(self, config: dict) -> None:
         """Write `config.yaml`."""
@@ -132,6 +150,30 @@ class Run:
             raise UserError(f"{path} is missing: {self.folder} is not finished.") from None
         except (ValueError, EOFError, OSError) as error:
             raise UserError(f"{path} is damaged ({error}); train the run again.") from None
+
+
+@dataclass(frozen=True)
+class Snapshot(Run):
+    """One of a run's `count` snapshots, `number` counted from 0; to ensembles it is a run like any other."""
+
+    number: int = 0
+    count: int = 1
+
+    OOF: ClassVar[str] = "snapshots-oof.npy"
+    TEST: ClassVar[str] = "snapshots-test.npy"
+
+    @property
+    def name(self) -> str:
+        """The run's name and the snapshot's number, counted from 1."""
+        return f"{self.folder.name} snapshot {self.number + 1}"
+
+    def metrics(self) -> dict:
+        """The run's metrics, with this snapshot's share of the time."""
+        metrics = super().metrics()
+        return {**metrics, "fit_seconds": metrics["fit_seconds"] / self.count}
+
+    def _array(self, name: str) -> np.ndarray:
+        return super()._array(name)[self.number]
 
 
 def every(competition: str | None = None) -> list[Run]:

@@ -303,7 +303,7 @@ def test_too_few_common_images_are_refused(workplace, digits, capsys):
         (["net_*", "--method", "weighted", "--weights", "1,-1,1"], "each must be 0 or more"),
         (["net_*", "--method", "weighted", "--weights", "0,0,0"], "not all 0"),
         (["net_*", "--method", "weighted", "--weights", "nan,1,1"], "each must be 0 or more"),
-        (["net_*", "--method", "stack", "--geometric"], "--geometric goes with --method mean or weighted"),
+        (["net_*", "--method", "stack", "--geometric"], "--geometric goes with --method mean, weighted or snapshot"),
         (["net_*", "--name", "net_0"], "exists already; take another --name, or remove it"),
         (["net_*", "--name", "../up"], "cannot name a run"),
         (["net_*", "--seed", "-1"], "--seed -1"),

@@ -23,6 +23,7 @@ _MODULE = {
     "disagreement": "judging",
     "estimator": "methods",
     "gather": "members",
+    "gather_snapshots": "members",
     "join": "joining",
     "log_loss": "judging",
     "mcnemar": "judging",

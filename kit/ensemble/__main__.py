@@ -8,6 +8,8 @@ from kit.command_line import DONE, command
 from kit.ensemble.methods import METHODS
 from kit.errors import UserError
 
+SNAPSHOT = "snapshot"
+
 
 @command
 def main(argv: list[str] | None = None) -> int:
@@ -17,7 +19,10 @@ def main(argv: list[str] | None = None) -> int:
 
     from kit import ensemble, loaders
 
-    members = ensemble.gather(arguments.runs, arguments.competition, arguments.data_dir)
+    if arguments.method == SNAPSHOT:
+        members = ensemble.gather_snapshots(arguments.runs[0], arguments.competition, arguments.data_dir)
+    else:
+        members = ensemble.gather(arguments.runs, arguments.competition, arguments.data_dir)
     name = arguments.name or f"ensemble-{datetime.datetime.now():%Y%m%d-%H%M%S}"
     run = ensemble.place(members.dataset.competition, name)
     if arguments.weights is not None and len(arguments.weights) != len(members.runs):
@@ -38,13 +43,18 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m kit.ensemble",
         description="Join runs of one competition into an ensemble; write its run and its submission CSV.",
         epilog="mean: every run counts the same. weighted: by --weights, or fitted to the lowest out-of-fold log-loss. "
-        "hill-climb: greedy selection by out-of-fold accuracy. stack: logistic regression on the runs' logits.",
+        "hill-climb: greedy selection by out-of-fold accuracy. stack: logistic regression on the runs' logits. "
+        "snapshot: the mean of one run's snapshots, of a training with --snapshots N.",
     )
     parser.add_argument(
         "runs", nargs="+", metavar="RUN", help="a run's folder or name, or a pattern such as 'resnet_*'"
     )
-    parser.add_argument("--method", choices=METHODS, default="mean", help="how they are joined (default: mean)")
-    parser.add_argument("--geometric", action="store_true", help="mean, weighted: average logits, not probabilities")
+    parser.add_argument(
+        "--method", choices=(*METHODS, SNAPSHOT), default="mean", help="how they are joined (default: mean)"
+    )
+    parser.add_argument(
+        "--geometric", action="store_true", help="of mean, weighted, snapshot: average logits, not probabilities"
+    )
     parser.add_argument("--weights", type=_weights, metavar="W,W,…", help="weighted: one a run, in the runs' order")
     parser.add_argument(
         "--name", metavar="NAME", help="of the run and its submission (default: ensemble, date and time)"
@@ -69,8 +79,13 @@ def _weights(text: str) -> list[float]:
 def _check(arguments) -> None:
     if arguments.competition:
         competitions.get(arguments.competition)
-    if arguments.geometric and arguments.method not in ("mean", "weighted"):
-        raise UserError(f"--geometric goes with --method mean or weighted, not {arguments.method}.")
+    if arguments.method == SNAPSHOT and len(arguments.runs) > 1:
+        raise UserError(
+            f"--method snapshot joins the snapshots of one run, not {len(arguments.runs)} runs; give one, or take "
+            "another method."
+        )
+    if arguments.geometric and arguments.method not in ("mean", "weighted", SNAPSHOT):
+        raise UserError(f"--geometric goes with --method mean, weighted or snapshot, not {arguments.method}.")
     if arguments.weights is not None:
         if arguments.method != "weighted":
             raise UserError(f"--weights goes with --method weighted, not {arguments.method}.")

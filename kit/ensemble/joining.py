@@ -51,14 +51,14 @@ def join(run: Run, members: Members, method: str, estimator: Ensemble, seed: int
     if len(members.rows) < folds:
         raise UserError(f"only {len(members.rows)} images were predicted by all runs; {folds} are needed at least.")
     print(
-        f"{len(members.runs)} runs; judged on {report.judged_on(members)}, each by an ensemble fitted without it\n",
+        f"{len(members.runs)} members; judged on {report.judged_on(members)}, each by an ensemble fitted without it\n",
         flush=True,
     )
     plain_mean = Mean().fit(members.oof, members.labels).predict_proba(members.oof)
     nested = judging.nested_probabilities(estimator, members.oof, members.labels, folds, seed)
     fitted = estimator.fit(members.oof, members.labels)
     geometric = getattr(estimator, "geometric", False)
-    is_plain_mean = method == "mean" and not geometric
+    is_plain_mean = isinstance(estimator, Mean) and not geometric
     label = method + (", geometric" if geometric else "")
     joined = {"plain mean": plain_mean} | ({} if is_plain_mean else {label: nested})
     print(report.table(members, getattr(fitted, "weights_", None), joined), end="\n\n")

@@ -92,8 +92,8 @@ class Members:
         stacked = np.empty((len(self.runs), *shape), np.float32)
         for number, run in enumerate(self.runs):
             probabilities = run.test()
-            if not _predicted(run, "test.npy", probabilities, shape).all():
-                raise UserError(f"{run.folder / 'test.npy'} lacks some test images; train the run again.")
+            if not _predicted(run, run.TEST, probabilities, shape).all():
+                raise UserError(f"{run.folder / run.TEST} lacks some test images; train the run again.")
             stacked[number] = probabilities
         return stacked
 
@@ -134,7 +134,19 @@ def gather(references: Sequence[str], competition: str | None = None, data_dir: 
         UserError: there is no such run; the runs differ in competition, source, data, folds or split; a run is not
             finished or has no out-of-fold probabilities; a file is damaged. Says which and what to do.
     """
-    found = match(references, competition)
+    return _gathered(match(references, competition), competition, data_dir)
+
+
+def gather_snapshots(reference: str, competition: str | None = None, data_dir: str = "data") -> Members:
+    """Read the snapshots of the run that `reference` means, its folder or name, as members of an ensemble.
+
+    Raises:
+        UserError: there is no such run, it was trained without snapshots or on other data, or a file is damaged.
+    """
+    return _gathered(runs.find(reference, competition).snapshots(), competition, data_dir)
+
+
+def _gathered(found, competition, data_dir):
     metrics = _known_together(found)
     if competition and metrics[0]["competition"] != competition:
         raise UserError(f"{found[0].folder} belongs to {metrics[0]['competition']}, not to {competition}.")
@@ -216,7 +228,7 @@ def _read(members, dataset):
     shared = np.ones(shape[0], bool)
     # Two passes: the rows are known before the one large array is made, so memory never holds it twice.
     for run in members:
-        known = _predicted(run, "oof.npy", run.oof(), shape)
+        known = _predicted(run, run.OOF, run.oof(), shape)
         if not known.any():
             raise UserError(
                 f"{run.folder} has no out-of-fold predictions, so nothing tells how good it is; "

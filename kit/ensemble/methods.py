@@ -9,14 +9,14 @@ def estimator(method: str, geometric: bool = False, weights: Sequence[float] | N
     """Make the ensemble of a method, not fitted yet.
 
     Args:
-        method: one of METHODS.
-        geometric: "mean" and "weighted": average logits, not probabilities.
+        method: one of METHODS, or "snapshot", the mean of one run's snapshots.
+        geometric: all but "hill-climb" and "stack": average logits, not probabilities.
         weights: "weighted": one for each member; None to fit them.
         seed: of hill-climb's bags and of stack's inner folds.
     """
     from kit import ensemble
 
-    if method == "mean":
+    if method in ("mean", "snapshot"):
         return ensemble.Mean(geometric)
     if method == "weighted":
         return ensemble.Weighted(weights, geometric)

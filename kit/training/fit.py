@@ -1,5 +1,6 @@
 """Train one network on one split."""
 
+import contextlib
 import pathlib
 import sys
 import time
@@ -40,6 +41,10 @@ class Places:
 
     state: pathlib.Path
     best: pathlib.Path
+
+    def snapshot(self, number: int) -> pathlib.Path:
+        """Where the network at the end of cycle `number`, counted from 0, lies until it has predicted."""
+        return self.state.with_name(f"{self.state.stem}-snapshot-{number}.keras")
 
 
 def learner(network: keras.Model, batches: Batches) -> keras.Model:
@@ -171,8 +176,10 @@ class EpochEnd(keras.callbacks.Callback):
         optimizer = self.model.optimizer
         schedule = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate  # float16 wraps the optimizer
         before = time.perf_counter()
-        if len(self.split.validation_images):
-            self._validate(logs)
+        with self._as_it_predicts():
+            if len(self.split.validation_images):
+                self._validate(logs)
+            self._keep_snapshot(epoch + 1)
         self.paused += time.perf_counter() - before
         row = {"fold": self.split.fold, "phase": self.phase, "epoch": epoch + 1, "seconds": round(seconds, 3)}
         row["learning_rate"] = float(schedule(optimizer.iterations - 1))
@@ -184,11 +191,18 @@ class EpochEnd(keras.callbacks.Callback):
         if self.patience_lost():
             self.model.stop_training = True
 
-    def _validate(self, logs):
+    @contextlib.contextmanager
+    def _as_it_predicts(self):
+        """The network with the weights that predict: averaged ones, if the recipe says so."""
         weights = self.network.trainable_variables
         own = [keras.ops.convert_to_numpy(weight) for weight in weights] if self.recipe.average else []
         if self.recipe.average:
             self.model.optimizer.finalize_variable_values(weights)
+        yield
+        for weight, value in zip(weights, own, strict=bool(own)):
+            weight.assign(value)
+
+    def _validate(self, logs):
         chances = predict(self.network, self.split.validation_images)
         right = chances[np.arange(len(chances)), self.split.validation_labels]
         logs["val_loss"] = float(-np.log(np.maximum(right, 1e-7)).mean())
@@ -196,5 +210,11 @@ class EpochEnd(keras.callbacks.Callback):
         if self.places and all(logs["val_loss"] < row["val_loss"] for row in self.history):
             with atomic.replacing(self.places.best) as fresh:
                 self.network.save(fresh)
-        for weight, value in zip(weights, own, strict=bool(own)):
-            weight.assign(value)
+
+    def _keep_snapshot(self, epochs):
+        """Before the state is kept, so that no state without its snapshots is gone on from."""
+        cycles = self.recipe.snapshots
+        if self.places and cycles and epochs % (self.recipe.epochs // cycles) == 0:
+            number = epochs // (self.recipe.epochs // cycles) - 1
+            with atomic.replacing(self.places.snapshot(number)) as fresh:
+                self.network.save(fresh)

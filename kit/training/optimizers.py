@@ -30,7 +30,12 @@ def build(recipe: Recipe, network: keras.Model, steps: int, thawed: Sequence[ker
         )
     options = {
         "learning_rate": Schedule(
-            recipe.schedule, recipe.learning_rate, steps, recipe.warmup, recipe.final_learning_rate
+            recipe.schedule,
+            recipe.learning_rate,
+            steps,
+            recipe.warmup,
+            recipe.final_learning_rate,
+            recipe.snapshots or 1,
         ),
         "weight_decay": 0.0 if recipe.optimizer == "adamw" else None,  # AdamW insists on a number
         "global_clipnorm": recipe.clip_norm or None,

@@ -19,6 +19,7 @@ from kit.training.batches import Batches
 from kit.training.fit import Places, Split, fit
 
 HISTORY = ("fold", "epoch", "seconds", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
+NOTES = ("history", "parameters")  # what a fold leaves that is no array
 
 
 def train(dataset: Dataset, recipe: Recipe, run: runs.Run) -> dict:
@@ -43,6 +44,7 @@ def train(dataset: Dataset, recipe: Recipe, run: runs.Run) -> dict:
     with devices.prepare(recipe.devices):
         parts = [_fold(dataset, recipe, run, fold, rows, len(folds)) for fold, rows in enumerate(folds)]
     oof, test, weights = combine(dataset, folds, parts)
+    _write_snapshots(run, dataset, recipe, folds, parts)
     history = [row for part in parts for row in part["history"]]
     _write_history(run, history)
     run.write_array("oof", oof)
@@ -116,14 +118,15 @@ def _fold(dataset, recipe, run, fold, rows, count):
     done = _working(run) / f"fold-{fold}.npz"
     if done.exists() and run.network_path(fold).exists():
         with np.load(done, allow_pickle=False) as file:
-            return {name: file[name] for name in ("oof", "test")} | json.loads(str(file["notes"]))
+            return {name: file[name] for name in file.files if name != "notes"} | json.loads(str(file["notes"]))
     if count > 1:
         print(f"fold {fold + 1} of {count}")
     part = _trained(dataset, recipe, run, fold, *rows)
-    notes = json.dumps({name: part[name] for name in ("history", "parameters")})
+    notes = json.dumps({name: part[name] for name in NOTES})
     with atomic.replacing(done) as fresh, fresh.open("wb") as file:
-        np.savez(file, oof=part["oof"], test=part["test"], notes=np.array(notes))
-    (_working(run) / f"state-{fold}.npz").unlink(missing_ok=True)
+        np.savez(file, **{name: part[name] for name in part if name not in NOTES}, notes=np.array(notes))
+    for path in (_working(run) / f"state-{fold}.npz", *_working(run).glob(f"state-{fold}-*")):
+        path.unlink(missing_ok=True)
     # Keras keeps every graph that it has built; without this, memory grows from fold to fold.
     keras.backend.clear_session(free_memory=True)
     gc.collect()
@@ -140,13 +143,28 @@ def _trained(dataset, recipe, run, fold, rows, held_out):
         network.set_weights(transfer.load(places.best).get_weights())
     with atomic.replacing(run.network_path(fold)) as fresh:
         network.save(fresh)
-    groups = groups_of_views(recipe, dataset.competition)
-    return {
-        "oof": inference.predict_groups(network, split.validation_images, groups),
-        "test": inference.predict_groups(network, dataset.test_images, groups),
-        "history": history,
-        "parameters": network.count_params(),
-    }
+    looks, groups = (split.validation_images, dataset.test_images), groups_of_views(recipe, dataset.competition)
+    oof, test = (inference.predict_groups(network, images, groups) for images in looks)
+    part = {"oof": oof, "test": test, "history": history, "parameters": network.count_params()}
+    for number in range(recipe.snapshots):
+        if number == recipe.snapshots - 1 and recipe.keep == "last":
+            part |= {f"oof-{number}": oof, f"test-{number}": test}
+            continue
+        snapshot = transfer.load(places.snapshot(number))
+        for name, images in zip(("oof", "test"), looks, strict=True):
+            part[f"{name}-{number}"] = inference.predict_groups(snapshot, images, groups)
+    return part
+
+
+def _write_snapshots(run, dataset, recipe, folds, parts):
+    """Write what the folds' networks predicted at the end of each cycle, if the recipe keeps that."""
+    ends = [
+        combine(dataset, folds, [{name: part[f"{name}-{number}"] for name in ("oof", "test")} for part in parts])
+        for number in range(recipe.snapshots)
+    ]
+    if ends:
+        run.write_array("snapshots-oof", np.stack([oof for oof, _, _ in ends]))
+        run.write_array("snapshots-test", np.stack([test for _, test, _ in ends]))
 
 
 def split_of(dataset: Dataset, recipe: Recipe, rows: np.ndarray, held_out: np.ndarray, fold: int) -> Split:
