@@ -46,7 +46,7 @@ from kit import workshop
 
 workshop.start()"""
 
-# What Colab and Kaggle read when they open a notebook: a GPU, and on Kaggle the internet and the competition's files.
+# What Colab and Kaggle keep in a notebook: that it wants a GPU, and on Kaggle the internet and the competition's files.
 METADATA = {
     "accelerator": "GPU",
     "colab": {"gpuType": "T4", "provenance": []},
