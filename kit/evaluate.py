@@ -15,10 +15,10 @@ def main(argv: list[str] | None = None) -> int:
     from kit.evaluation import judged, table
 
     found = judged.gather(run, arguments.data_dir)
-    print(table.summary(found))
+    print(table.summary(found), table.confusion(found), sep="\n\n")
     if worst := table.mistakes(found, 5):
         print("\nworst mistakes:", *worst, sep="\n  ", flush=True)
-    if run.network_paths():
+    if found.explained_by:
         start_keras()
     from kit.evaluation import report
 

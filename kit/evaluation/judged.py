@@ -44,6 +44,14 @@ class Judged:
         """Their labels, (n,) integers."""
         return self.dataset.train_labels[self.rows].astype(int)
 
+    @property
+    def explained_by(self) -> runs.Run | None:
+        """The run whose networks can say why: itself, or an ensemble's most accurate member that has any beside it."""
+        members = self.run.metrics().get("members") or {}
+        best_first = sorted(members, key=lambda name: -members[name]["validation_accuracy"])
+        beside = [runs.Run(self.run.folder.resolve().parent / name) for name in best_first]
+        return next((run for run in (self.run, *beside) if run.network_paths()), None)
+
 
 def gather(run: runs.Run, data_dir: str = "data") -> Judged:
     """Read a finished run or ensemble and the data that it belongs to, and judge its out-of-fold probabilities.

@@ -8,6 +8,8 @@ import pandas as pd
 
 from kit.figures import reliability
 
+RANGES = 15  # of certainty, as in Guo et al. (2017)
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -18,7 +20,7 @@ class Scores:
         accuracy: the share that is right, 0…1.
         accuracy_error: the accuracy's standard error, from the binomial distribution.
         log_loss: mean of -ln(probability of the truth); 0 is perfect.
-        calibration_error: expected calibration error (ECE), 0…1, over 15 ranges of certainty.
+        calibration_error: expected calibration error (ECE), 0…1, over `RANGES` ranges of certainty.
         confusion: (classes, classes) int64, rows the truth, columns the prediction.
         by_class: one row a class: precision, recall, f1 (0…1), images, and `mistaken_for`, the class it is most often
             taken for (an empty text where it never is).
@@ -31,6 +33,11 @@ class Scores:
     calibration_error: float
     confusion: np.ndarray
     by_class: pd.DataFrame
+
+    @property
+    def wrong(self) -> int:
+        """How many images were judged wrong."""
+        return int(self.confusion.sum() - np.trace(self.confusion))
 
 
 def score(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]) -> Scores:
@@ -65,7 +72,7 @@ def score(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[s
         accuracy=accuracy,
         accuracy_error=float(np.sqrt(accuracy * (1 - accuracy) / len(labels))),
         log_loss=float(metrics.log_loss(labels, probabilities, labels=known)),
-        calibration_error=reliability(labels, probabilities, 15)[1],
+        calibration_error=reliability(labels, probabilities, RANGES)[1],
         confusion=confusion,
         by_class=by_class,
     )

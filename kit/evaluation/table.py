@@ -7,12 +7,11 @@ from kit.figures import worst_mistakes
 def summary(judged: Judged) -> str:
     """Return the scores of a run as lines of text: over all images, then a line a class."""
     scores = judged.scores
-    wrong = scores.images - round(scores.accuracy * scores.images)
     lines = [
         f"{judged.run.name} on {judged.dataset.competition}, {scores.images:,} out-of-fold images "
         f"of {len(judged.dataset.train_labels):,}",
         "",
-        f"accuracy             {scores.accuracy:.2%} ± {100 * scores.accuracy_error:.2f} ({wrong:,} wrong)",
+        f"accuracy             {scores.accuracy:.2%} ± {100 * scores.accuracy_error:.2f} ({scores.wrong:,} wrong)",
         f"log-loss             {scores.log_loss:.4f}",
         f"calibration (ECE)    {scores.calibration_error:.2%}",
         "",
@@ -27,8 +26,21 @@ def summary(judged: Judged) -> str:
     return "\n".join(lines)
 
 
+def confusion(judged: Judged) -> str:
+    """Return the confusion matrix as lines of text, a row a true class, a column a predicted one; 0 as a dot."""
+    names, counts = judged.rules.class_names, judged.scores.confusion
+    cells = [["true \\ predicted", *names]]
+    cells += [[name, *(str(count or "·") for count in row)] for name, row in zip(names, counts.tolist(), strict=True)]
+    longest = len(str(counts.max()))
+    widths = [max(longest, *map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join([first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))])
+        for first, *rest in cells
+    )
+
+
 def mistakes(judged: Judged, count: int = 12) -> list[str]:
-    """Return the worst mistakes in words, such as "row 31 is 4, predicted 9 with 99.1 %, the worst first.
+    """Return the worst mistakes in words, such as "row 31 is 4, predicted 9 with 99.1 %", the worst first.
 
     Args:
         judged: the run and its data. Rows are counted from 0 in the order of the training data.

@@ -5,6 +5,7 @@ Reference: Guo et al., "On Calibration of Modern Neural Networks" (2017).
 
 import numpy as np
 import pandas as pd
+from matplotlib import ticker
 
 from kit.figures import canvas
 
@@ -27,10 +28,13 @@ def calibration(labels: np.ndarray, probabilities: np.ndarray, bins: int = 10) -
     upper.vlines(filled["certainty"], filled["accuracy"], filled["certainty"], color=canvas.WRONG, linewidth=3)
     upper.plot([], [], color=canvas.WRONG, linewidth=3, label="too sure (below) or too careful (above)")
     upper.legend(fontsize=canvas.SMALL, loc="upper left", framealpha=1)
-    canvas.plain(lower, "", "probability of the predicted class", "images (log)")
+    canvas.plain(lower, "", "probability of the predicted class", "images (log scale)")
     edges = np.linspace(0, 1, bins + 1)
     lower.bar(edges[:-1], bands["count"], width=1 / bins, align="edge", color=canvas.COLOURS[5], edgecolor="white")
     lower.set_yscale("log")
+    lower.set_ylim(bottom=0.7)
+    lower.yaxis.set_major_formatter(ticker.FuncFormatter(lambda count, _: f"{count:,.0f}"))
+    lower.yaxis.set_minor_formatter(ticker.NullFormatter())
     upper.set(xlim=(0, 1), ylim=(0, 1.02))
     for axis in (upper.xaxis, upper.yaxis):
         canvas.percent(axis)

@@ -1,0 +1,144 @@
+"""A headless Chromium that tells what a page does: its requests, its console, its pictures, how it looks.
+
+It is spoken to in the DevTools protocol through a pipe, so that neither a driver nor a port is needed.
+Reference: https://chromedevtools.github.io/devtools-protocol/
+"""
+
+import base64
+import contextlib
+import json
+import os
+import pathlib
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PATIENCE = 120  # seconds for an answer, on a machine that is busy with other tests
+# The protocol's pipe is on descriptors 3 and 4, whatever they were here.
+LAUNCH = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
+QUIET = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
+# Nothing but what the page itself asks for can reach a name, and what it asks for finds none.
+ALONE = ("--disable-background-networking", "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND")
+
+
+def find() -> str | None:
+    """Return the path of a Chromium, or None where there is none or its pipe cannot be had."""
+    return next(filter(None, map(shutil.which, NAMES)), None) if os.name == "posix" else None
+
+
+class Page:
+    """A tab of a browser, and what happened in it."""
+
+    def __init__(self, process, sends, answers):
+        self.process, self._sends, self._answers = process, sends, answers
+        self.events, self._number, self._session = [], 0, None
+        tab = self.ask("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.ask("Target.attachToTarget", targetId=tab, flatten=True)["sessionId"]
+        for domain in ("Page", "Network", "Runtime", "Log"):
+            self.ask(f"{domain}.enable")
+
+    def ask(self, method: str, **parameters) -> dict:
+        """Send a command and return its result."""
+        self._number += 1
+        order = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            order["sessionId"] = self._session
+        self._sends.write(json.dumps(order).encode() + b"\0")
+        self._sends.flush()
+        answer = self._until(lambda told: told.get("id") == order["id"])
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error']['message']}")
+        return answer["result"]
+
+    def show(self, path: pathlib.Path, width: int, scheme: str = "light") -> None:
+        """Load a file in a window of `width` CSS pixels, by day ("light") or by night ("dark")."""
+        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+        self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self.events.clear()
+        self.ask("Page.navigate", url=path.as_uri())
+        if not any(event["method"] == "Page.loadEventFired" for event in self.events):
+            self._until(lambda told: told.get("method") == "Page.loadEventFired")
+
+    def value(self, script: str):
+        """Return what an expression is in the page; a promise is waited for."""
+        told = self.ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        if "exceptionDetails" in told:
+            raise RuntimeError(told["exceptionDetails"]["exception"]["description"])
+        return told["result"].get("value")
+
+    def photograph(self, path: pathlib.Path) -> None:
+        """Write the whole page as a PNG."""
+        image = self.ask("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+        path.write_bytes(base64.b64decode(image))
+
+    def requests(self) -> list[str]:
+        """What the page asked for since it was shown, but for itself and what it holds."""
+        asked = [event["params"]["request"]["url"] for event in self._all("Network.requestWillBeSent")]
+        return [url for url in asked if not url.startswith(("data:", "file:"))]
+
+    def complaints(self) -> list[str]:
+        """What stands in the console since the page was shown."""
+        logged = [event["params"]["entry"]["text"] for event in self._all("Log.entryAdded")]
+        thrown = [event["params"]["exceptionDetails"]["text"] for event in self._all("Runtime.exceptionThrown")]
+        return logged + thrown + [str(event["params"]["args"]) for event in self._all("Runtime.consoleAPICalled")]
+
+    def _all(self, method):
+        self.ask("Browser.getVersion")  # what happened before this answer has been told by then
+        return [event for event in self.events if event["method"] == method]
+
+    def _until(self, fits) -> dict:
+        while True:
+            told = self._answers.get(timeout=PATIENCE)
+            if told is None:
+                raise RuntimeError(f"the browser ended with status {self.process.wait()}")
+            if "method" in told:
+                self.events.append(told)
+            if fits(told):
+                return told
+
+
+@contextlib.contextmanager
+def opened(program: str, folder: pathlib.Path):
+    """Start the browser with an empty profile in `folder`; yield a `Page`."""
+    to_read, sends = os.pipe()
+    answers_from, to_write = os.pipe()
+    # Away from 3 and 4, which the launcher overwrites.
+    given = [_far(descriptor) for descriptor in (to_read, to_write)]
+    call = [sys.executable, "-c", LAUNCH, *map(str, given), program, "--remote-debugging-pipe", *QUIET, *ALONE]
+    process = subprocess.Popen(
+        [*call, f"--user-data-dir={folder}"], pass_fds=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    for descriptor in given:
+        os.close(descriptor)
+    answers = queue.Queue()
+    with open(sends, "wb") as sending, open(answers_from, "rb") as told:
+        reader = threading.Thread(target=_read, args=(told, answers), daemon=True)
+        reader.start()
+        try:
+            yield Page(process, sending, answers)
+        finally:
+            process.terminate()
+            process.wait()
+            reader.join()
+
+
+def _far(descriptor: int) -> int:
+    import fcntl
+
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD, 10)
+    os.close(descriptor)
+    return moved
+
+
+def _read(told, answers):
+    rest = b""
+    while part := told.read1(1 << 16):
+        *whole, rest = (rest + part).split(b"\0")
+        for one in whole:
+            answers.put(json.loads(one))
+    answers.put(None)
