@@ -172,6 +172,19 @@ def test_weights_from_pictures_to_digits(sample, tmp_path, model, options, new):
         np.testing.assert_array_equal(*kernels)
 
 
+def test_a_run_on_pictures_starts_one_on_digits(sample, here, capsys):
+    pictures = limited(loaders.load("cifar-10", "sample"), 100)
+    quick = dataclasses.replace(QUICK, model="fast_cnn")
+    train(pictures, "pictures", quick, "cifar-10")
+    capsys.readouterr()
+    _, metrics = train(
+        sample, "from-pictures", dataclasses.replace(quick, weights="runs/cifar-10/pictures", split_seed=5)
+    )
+    said = "weights: 5 of 7 layers taken; new: block1_conv, logits, from runs/cifar-10/pictures"
+    assert said in capsys.readouterr().out
+    assert metrics["competition"] == "digit-recognizer"
+
+
 def test_taken_whitening_is_not_computed_anew(sample, tmp_path):
     source = saved("grey", tmp_path, "airbench", (28, 28, 1), width=4)
     recipe = Recipe(model="airbench", options={"width": 4}, weights=source)

@@ -116,6 +116,17 @@ def test_vgg16_sees_what_keras_preprocesses():
     np.testing.assert_allclose(convert(got), wanted, atol=1e-3)
 
 
+def test_vgg16_from_chance_keeps_the_signals_size():
+    network = build("vgg16_transfer", SHAPES["colour"])
+    image = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    names = [f"block{block}_conv1" for block in range(1, 6)]
+    sizes = [
+        convert(out).std() for out in keras.Model(network.input, [network.get_layer(n).output for n in names])(image)
+    ]
+    assert min(sizes) > 0.3
+    assert max(sizes) < 3
+
+
 def test_imagenet_weights_that_cannot_be_had_are_explained(monkeypatch):
     def unplugged(*_, **__):
         raise Exception("URL fetch failure")

@@ -14,6 +14,7 @@ from kit.zoo.blocks import classifier
 
 SMALLEST = 32
 IMAGENET_MEAN = (123.68, 116.779, 103.939)
+PIXEL_SPREAD = 58.0  # ImageNet's standard deviation
 WEIGHTS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
 WEIGHTS_PAGE = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{WEIGHTS_FILE}"
 
@@ -24,7 +25,8 @@ def vgg16_transfer(input_shape, classes, weights: str | None = "imagenet", dropo
 
     Args:
         input_shape, classes: as for every builder; one channel is tripled, small images are padded to 32×32.
-        weights: "imagenet" (downloaded by Keras once), a weights file without top, or None: random and trainable.
+        weights: "imagenet" (downloaded by Keras once), a weights file without top, or None: random and trainable;
+            without batch norms that takes small steps, an Adam's learning rate of about 0.0001.
         dropout: rate in the head; 0.5 as taught.
 
     Raises:
@@ -81,12 +83,12 @@ def _convolutions(input_shape, weights):
 
 
 def _with_weights(x, weights):
-    if weights is None or weights == "imagenet":
+    if weights is None:
+        return _from_chance(keras.applications.VGG16(include_top=False, weights=None, input_tensor=x))
+    if weights == "imagenet":
         try:
             return keras.applications.VGG16(include_top=False, weights=weights, input_tensor=x)
         except Exception as error:  # Keras raises a bare Exception when a download fails
-            if weights is None:
-                raise
             reason = " ".join(str(error).split())[:200]
             raise UserError(
                 f"VGG16's ImageNet weights could not be downloaded ({reason}). Fetch {WEIGHTS_PAGE} where there is "
@@ -100,4 +102,17 @@ def _with_weights(x, weights):
     except (ValueError, OSError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"--weights {weights} does not hold VGG16's convolutions ({reason}).") from None
+    return base
+
+
+def _from_chance(base):
+    """Start `base` by He et al. 2015, https://arxiv.org/abs/1502.01852: what goes in comes out as large as it was.
+
+    Keras's own start halves the signal in each of the thirteen convolutions. Its preprocessing leaves pixels in the
+    hundreds, which the first convolution makes up for.
+    """
+    for layer in base.layers:
+        if isinstance(layer, layers.Conv2D):
+            kernel = keras.initializers.HeNormal()(layer.kernel.shape)
+            layer.kernel.assign(kernel / PIXEL_SPREAD if layer.name == "block1_conv1" else kernel)
     return base
