@@ -160,6 +160,8 @@ def read(path: pathlib.Path) -> dict[str, Any]:
         UserError: the file is missing, not YAML, not a mapping, or has an unknown key.
     """
     fields = mapping(path)
+    if fields.keys() & {"members", "seeds"}:
+        raise UserError(f"{path} is a plan of several trainings; only `python -m kit.train --config` takes one.")
     _known(fields, str(path))
     return fields
 

@@ -266,6 +266,9 @@ def test_seeds_and_what_is_missing_of_them(workplace, capsys):
     assert all(member.submission.exists() for member in members)
     np.testing.assert_array_equal(runs.find("two").test(), whole)
     assert main([*command, "--name", "two", "--resume"]) == WRONG_INPUT
+    members[1].submission.unlink()
+    assert main(["--resume", "--name", "two-1"]) == DONE, "so does a training by itself"
+    assert members[1].submission.exists()
 
 
 # --- interruptions

@@ -67,6 +67,13 @@ def test_a_file_that_is_no_recipe_is_named(tmp_path, text):
         recipe.read(path)
 
 
+def test_a_plan_is_no_recipe(tmp_path):
+    path = tmp_path / "top.yaml"
+    path.write_text("members: {a: {model: fast_cnn}}\n")
+    with pytest.raises(UserError, match="is a plan of several trainings"):
+        recipe.resolve("digit-recognizer", str(path))
+
+
 def test_a_missing_file_names_its_neighbour(tmp_path):
     (tmp_path / "fast.yaml").write_text("epochs: 1\n")
     with pytest.raises(UserError, match=r"Did you mean fast\.yaml\?"):
