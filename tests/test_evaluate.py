@@ -18,6 +18,7 @@ from kit.evaluate import main as evaluate
 from kit.evaluation import judged, metrics, report, table
 from kit.figures import canvas
 from kit.loaders.limit import limited
+from kit.predict import main as predict
 from kit.training import splits
 
 LIMIT = 200
@@ -273,6 +274,27 @@ def test_a_runs_networks_look_at_pictures(place, capsys):
     assert said[-1] == f"what the network saw: {figure}"
     with Image.open(figure) as opened:
         opened.load()
+
+
+def test_what_cannot_be_read_gets_a_line_and_the_rest_an_answer(place, capsys):
+    data = loaders.load("digit-recognizer", "sample")
+    for number in range(14):
+        Image.fromarray(data.train_images[number, ..., 0]).resize((56, 56)).save(f"digit-{number:02}.png")
+    (place / "text.png").write_text("no picture")
+    (place / "blank.png").write_bytes(b"")
+    assert predict(["net", "--images", "digit-*.png", "text.png", "blank.png", "nowhere.png"]) == WRONG_INPUT
+    said = capsys.readouterr()
+    assert [line.split()[0] for line in said.out.splitlines()[:-1]] == [
+        f"digit-{number:02}.png" for number in range(14)
+    ]
+    assert [line.split()[:2] for line in said.err.splitlines()] == [
+        ["error:", "text.png"],
+        ["error:", "blank.png"],
+        ["error:", "nowhere.png:"],
+    ]
+    (runs.find("net").figures / "pictures.png").unlink()
+    assert predict(["net", "--images", "text.png"]) == WRONG_INPUT
+    assert not (runs.find("net").figures / "pictures.png").exists()
 
 
 def test_help_starts_nothing_heavy():

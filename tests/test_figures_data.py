@@ -268,6 +268,8 @@ def test_calibration_of_an_honest_and_of_a_boasting_network():
     assert error == pytest.approx(0.99 - (labels == 0).mean(), abs=1e-6)
     assert bands["count"].tolist() == [0] * 9 + [20_000]
     assert is_png(figures.calibration(labels, honest))
+    assert "fewer than 10 images: chance" not in texts(figures.calibration(labels, honest))
+    assert "fewer than 10 images: chance" in texts(figures.calibration(labels[:15], honest[:15]))
     assert f"calibration error (ECE) {100 * error:.2f} %" in " ".join(texts(figures.calibration(labels, boasting)))
 
 
@@ -279,6 +281,23 @@ def test_disagreement_shows_the_images_and_who_is_right(pictures):
     assert "a and b disagree on 9 of 60 images: a alone is right on 0, b alone on 9" in texts(figure)
     assert len([axes for axes in figure.axes if axes.images]) == 3
     assert "disagree on 0 of 60" in " ".join(texts(figures.disagreement(images, labels, other, other)))
+
+
+def test_dozens_of_pictures_seen_stay_on_a_page(pictures):
+    images, _, probabilities, names = pictures
+    many = 36
+    figure = figures.pictures_seen(
+        [np.zeros((9, 9, 3), np.uint8)] * many,
+        [(0, 0, 9, 9)] * many,
+        images[:many],
+        probabilities[:many],
+        ["a-very-long-name-of-a-photo-from-the-telephone.jpeg"] * many,
+        names,
+    )
+    assert is_png(figure)
+    width, height = figure.get_size_inches()
+    assert height < 2 * width
+    assert "a-very-long-na…-telephone.jpeg" in texts(figure)
 
 
 def test_pictures_seen_stand_beside_what_the_network_saw(pictures):

@@ -135,15 +135,19 @@ def test_a_thin_line_becomes_a_stroke_that_mnist_has(tmp_path):
 # --- files
 
 
+def turned(turn):
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    return exif
+
+
 @pytest.mark.parametrize("turn", [1, 2, 3, 4, 5, 6, 7, 8])
 def test_exif_turns_the_picture_upright(turn, digits, tmp_path):
     upright = Image.fromarray(written(digits[4]).astype(np.uint8))
     # How the sensor stored it, so that a viewer that obeys the tag shows it upright.
     undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
     stored = upright.transpose(Image.Transpose(undo[turn])) if turn > 1 else upright
-    exif = Image.Exif()
-    exif[0x0112] = turn
-    stored.save(tmp_path / "photo.jpg", exif=exif, quality=95)
+    stored.save(tmp_path / "photo.jpg", exif=turned(turn), quality=95)
     assert likeness(pictures.read(tmp_path / "photo.jpg", DIGITS)[..., 0], digits[4]) > 0.8
 
 
@@ -182,8 +186,52 @@ def test_what_cannot_be_used_is_named(tmp_path):
     (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=r"half\.png cannot be read as a picture"):
         pictures.read(tmp_path / "half.png", DIGITS)
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="is a folder; give the pictures in it"):
         pictures.read(tmp_path, DIGITS)
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(UserError, match=r"empty\.png cannot be read as a picture \(it is empty\)"):
+        pictures.read(tmp_path / "empty.png", DIGITS)
+
+
+@pytest.mark.parametrize(("kind", "full"), [(np.float32, 1), (np.uint16, 1023), (np.uint16, 4095), (np.int32, 255_000)])
+def test_pictures_of_other_depths_are_as_bright(kind, full, digits, tmp_path):
+    grey = written(digits[2]).mean(-1) / 255
+    if kind is np.float32:
+        grey[0, 0] = np.nan
+    Image.fromarray((grey * full).astype(kind)).save(tmp_path / "digit.tif")
+    assert likeness(pictures.read(tmp_path / "digit.tif", DIGITS)[..., 0], digits[2]) > 0.8
+    assert pictures.read(tmp_path / "digit.tif", "cifar-10").max() > 220
+
+
+def test_a_picture_of_too_many_pixels_is_refused_and_a_large_photo_is_not(digits, tmp_path, recwarn):
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
+    with pytest.raises(UserError, match="too many pixels"):
+        pictures.read(tmp_path / "bomb.png", DIGITS)
+    large = Image.fromarray(written(digits[7]).mean(-1).astype(np.uint8)).resize(
+        (11_000, 8_500), Image.Resampling.NEAREST
+    )
+    large.save(tmp_path / "large.jpg", quality=50)
+    assert likeness(pictures.read(tmp_path / "large.jpg", DIGITS)[..., 0], digits[7]) > 0.8
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tiff", "ico"])
+def test_damaged_files_are_read_or_refused_in_a_line(suffix, digits, tmp_path):
+    exif = {"exif": turned(6)} if suffix in ("png", "jpg", "webp", "tiff") else {}
+    whole = saved(
+        written(digits[5], size=(64, 64), times=2, at=(4, 4)), tmp_path / f"whole.{suffix}", **exif
+    ).read_bytes()
+    draw = np.random.default_rng(0)
+    for _ in range(25):
+        damaged = bytearray(whole)
+        # The first bytes say the most, and so break in the most ways.
+        for place in draw.integers(0, draw.choice([60, 400, len(whole)]), draw.choice([1, 3, 20])) % len(whole):
+            damaged[place] = draw.integers(256)
+        (tmp_path / f"damaged.{suffix}").write_bytes(damaged[: draw.integers(1, 2 * len(whole))])
+        try:
+            assert pictures.read(tmp_path / f"damaged.{suffix}", "cifar-10").shape == (32, 32, 3)
+        except UserError as error:
+            assert len(str(error).splitlines()) == 1  # noqa: PT017 – either is right
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (3, 3), (28, 28), (300, 400)])

@@ -9,6 +9,8 @@ from matplotlib import ticker
 
 from kit.figures import canvas
 
+FEW = 10  # images of which the share that is right says little
+
 
 def calibration(labels: np.ndarray, probabilities: np.ndarray, bins: int = 10) -> canvas.Figure:
     """Show whether 90 % sure means right nine times in ten: a reliability diagram over a histogram of certainty.
@@ -24,10 +26,14 @@ def calibration(labels: np.ndarray, probabilities: np.ndarray, bins: int = 10) -
     canvas.plain(upper, f"calibration error (ECE) {100 * error:.2f} %", "", "share that is right")
     upper.plot([0, 1], [0, 1], color=canvas.MUTED, linestyle="--", linewidth=2, label="perfectly calibrated")
     filled = bands[bands["count"] > 0]
-    upper.plot(filled["certainty"], filled["accuracy"], color=canvas.RIGHT, marker="o", markersize=8, linewidth=2.2)
     upper.vlines(filled["certainty"], filled["accuracy"], filled["certainty"], color=canvas.WRONG, linewidth=3)
+    upper.plot(filled["certainty"], filled["accuracy"], color=canvas.RIGHT, linewidth=2.2)
+    dots = {"linestyle": "none", "marker": "o", "markersize": 8, "markeredgewidth": 2, "markeredgecolor": canvas.RIGHT}
+    for some, fill in ((filled[filled["count"] >= FEW], canvas.RIGHT), (filled[filled["count"] < FEW], "white")):
+        label = f"fewer than {FEW} images: chance" if fill == "white" and len(some) else None
+        upper.plot(some["certainty"], some["accuracy"], markerfacecolor=fill, label=label, **dots)
     upper.plot([], [], color=canvas.WRONG, linewidth=3, label="too sure (below) or too careful (above)")
-    upper.legend(fontsize=canvas.SMALL, loc="upper left", framealpha=1)
+    upper.legend(fontsize=canvas.SMALL, loc="best", framealpha=1)
     canvas.plain(lower, "", "probability of the predicted class", "images (log scale)")
     edges = np.linspace(0, 1, bins + 1)
     lower.bar(edges[:-1], bands["count"], width=1 / bins, align="edge", color=canvas.COLOURS[5], edgecolor="white")

@@ -161,10 +161,10 @@ def pictures_seen(
     titles: Sequence[str],
     class_names: Sequence[str] | None = None,
 ) -> canvas.Figure:
-    """Show a person's own pictures, a row each: the picture, what the network saw of it, the three likeliest classes.
+    """Show a person's own pictures: each one, what the network saw of it, the three likeliest classes.
 
     Args:
-        originals: (h, w, 3) uint8 each, of any sizes.
+        originals: (h, w, 3) uint8 each, of any sizes; some dozens at most.
         boxes: what of each the network saw: left, top, right, bottom in pixels.
         images: (n, h, w, 1 or 3) uint8, the network's inputs.
         probabilities: (n, classes).
@@ -172,17 +172,21 @@ def pictures_seen(
         class_names: what each class is called; its number by default.
     """
     words = canvas.class_words(probabilities.shape[1], class_names)
-    figure = canvas.sheet(11, 2.9 * len(images) + 0.2)
-    cells = figure.subplots(len(images), 3, squeeze=False, width_ratios=[1.35, 1, 1.2])
-    for row, original, box, image, likely, title in zip(
-        cells, originals, boxes, images, probabilities, titles, strict=True
+    columns = 1 if len(images) <= 4 else 2 if len(images) <= 12 else 3
+    rows = -(-len(images) // columns)
+    figure = canvas.sheet((11, 18, 24)[columns - 1], 2.9 * rows + 0.2)
+    cells = figure.subplots(rows, 3 * columns, squeeze=False, width_ratios=[1.35, 1, 1.2] * columns)
+    for cell in cells.ravel():
+        cell.set_axis_off()
+    for cell, original, box, image, likely, title in zip(
+        cells.reshape(-1, 3)[: len(images)], originals, boxes, images, probabilities, titles, strict=True
     ):
         left, top, right, bottom = box
-        canvas.picture(row[0], original, title)
+        canvas.picture(cell[0], original, title if len(title) <= 30 else f"{title[:14]}…{title[-15:]}")
         frame = {"fill": False, "linewidth": 2.5, "edgecolor": canvas.WRONG}
-        row[0].add_patch(patches.Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, **frame))
-        canvas.picture(row[1], image, "as the network sees it")
-        likeliest(row[2], likely, words)
+        cell[0].add_patch(patches.Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, **frame))
+        canvas.picture(cell[1], image, "as the network sees it")
+        likeliest(cell[2], likely, words)
     return figure
 
 

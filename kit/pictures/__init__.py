@@ -5,14 +5,18 @@ MNIST's digits were. One with three channels is one of photos: the picture's mid
 """
 
 import pathlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from kit import competitions, runs
-from kit.command_line import DONE
+from kit.command_line import DONE, WRONG_INPUT
+from kit.errors import UserError
 from kit.pictures import drawing, files
+
+MOST = 36  # pictures in the figure
 
 
 @dataclass(frozen=True)
@@ -70,17 +74,28 @@ def look(path: str | pathlib.Path, competition: str) -> Picture:
 def report(run: runs.Run, paths: Sequence[str | pathlib.Path]) -> int:
     """Let a run's networks look at pictures; print the three likeliest classes of each, draw what the networks saw.
 
+    A file that is no picture, or has nothing in it, gets a line on stderr; the others are looked at all the same.
+
     Args:
         run: a finished run with networks of its own; several folds' answers are averaged.
-        paths: the pictures' files.
+        paths: the pictures' files, or patterns such as `digits/*.png`.
 
     Returns:
-        The exit status of a command that went well.
+        The command's exit status: whether every file could be used.
 
     Raises:
-        UserError: a file is no picture or has nothing in it, or a network cannot be read.
+        UserError: a network cannot be read.
     """
-    seen = [look(path, run.competition) for path in paths]
+    seen, refused = [], []
+    for path in files.matching(paths):
+        try:
+            seen.append(look(path, run.competition))
+        except UserError as error:
+            refused.append(error)
+    for error in refused:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+    if not seen:
+        return WRONG_INPUT
     from kit import figures
     from kit.training import inference, transfer
 
@@ -90,11 +105,18 @@ def report(run: runs.Run, paths: Sequence[str | pathlib.Path]) -> int:
     width = max(len(str(picture.path)) for picture in seen)
     for picture, answer in zip(seen, answers, strict=True):
         print(f"{picture.path!s:<{width}}  {likeliest(answer, names)}")
-    titles = [picture.path.name for picture in seen]
-    originals, boxes = [picture.original for picture in seen], [picture.box for picture in seen]
-    drawn = figures.pictures_seen(originals, boxes, images, answers, titles, names)
-    print(f"what the network saw: {run.write_figure('pictures', drawn)}")
-    return DONE
+    shown = seen[:MOST]
+    drawn = figures.pictures_seen(
+        [picture.original for picture in shown],
+        [picture.box for picture in shown],
+        images[:MOST],
+        answers[:MOST],
+        [picture.path.name for picture in shown],
+        names,
+    )
+    some = f" (the first {MOST} of {len(seen)})" if len(seen) > MOST else ""
+    print(f"what the network saw{some}: {run.write_figure('pictures', drawn)}")
+    return WRONG_INPUT if refused else DONE
 
 
 def likeliest(probabilities: np.ndarray, class_names: Sequence[str], count: int = 3) -> str:
