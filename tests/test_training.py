@@ -1,6 +1,7 @@
 """The engine: augmentation, schedules, optimizers, repeatability, resume, folds."""
 
 import dataclasses
+import gc
 
 import keras
 import numpy as np
@@ -422,6 +423,22 @@ def test_folds_leave_a_whole_run(sample, workplace):
         network = transfer.load(run.network_path(fold))
         plain = inference.predict(network, sample.train_images[rest])
         assert (plain.argmax(1) == oof[rest].argmax(1)).mean() > 0.8
+
+
+def test_no_fold_outlives_itself(sample, workplace, monkeypatch):
+    objects, train_fold = [], session._fold
+
+    def counted(*arguments):
+        part = train_fold(*arguments)
+        objects.append(len(gc.get_objects()))
+        return part
+
+    monkeypatch.setattr(session, "_fold", counted)
+    recipe = Recipe(model="fast_cnn", epochs=1, folds=3, batch_size=64, precision="float32", lookahead=2)
+    run = runs.place("digit-recognizer", "folded")
+    run.write_config({"recipe": recipe.as_dict()})
+    session.train(sample, recipe, run)
+    assert objects[2] - objects[1] < 500  # one step's graph has thousands
 
 
 def test_without_folds_only_validation_rows_are_predicted(sample, workplace):

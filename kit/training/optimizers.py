@@ -104,6 +104,15 @@ def _steered(base: type) -> type:
             if self._lookahead:
                 self._look_ahead(variable)
 
+        def _all_reduce_sum_gradients(self, grads_and_vars):
+            """On one device, do without TensorFlow's sum over devices.
+
+            It is made by a `tf.custom_gradient`, which TensorFlow never forgets: every step's graph would stay in memory.
+            """
+            if self._distribution_strategy.num_replicas_in_sync == 1:
+                return grads_and_vars
+            return super()._all_reduce_sum_gradients(grads_and_vars)
+
         def _look_ahead(self, fast):
             """Zhang et al. 2019, https://arxiv.org/abs/1907.08610: every k steps the slow weights follow the fast.
 
