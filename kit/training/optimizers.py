@@ -107,7 +107,7 @@ def _steered(base: type) -> type:
         def _all_reduce_sum_gradients(self, grads_and_vars):
             """On one device, do without TensorFlow's sum over devices.
 
-            It is made by a `tf.custom_gradient`, which TensorFlow never forgets: every step's graph would stay in memory.
+            It is made by a `tf.custom_gradient`, which TensorFlow never forgets: every network would stay in memory.
             """
             if self._distribution_strategy.num_replicas_in_sync == 1:
                 return grads_and_vars
