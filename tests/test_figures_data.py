@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from drawings import is_png, texts
 from matplotlib.figure import Figure
 
 from kit import competitions, figures
@@ -34,14 +35,6 @@ def history(folds=1, epochs=4, best=0.95):
     ]
     names = ["fold", "epoch", "seconds", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy"]
     return pd.DataFrame(rows, columns=names)
-
-
-def texts(figure):
-    return [text.get_text() for text in figure.findobj(lambda part: hasattr(part, "get_text")) if text.get_text()]
-
-
-def is_png(figure):
-    return canvas.png(figure, 30).startswith(b"\x89PNG")
 
 
 def test_importing_the_figures_starts_nothing_heavy():

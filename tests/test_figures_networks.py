@@ -8,10 +8,11 @@ import sys
 import keras
 import numpy as np
 import pytest
+from drawings import is_png, texts
 from keras import layers
 
 from kit import figures, zoo
-from kit.figures import anatomy, attribution, canvas, graph, routes
+from kit.figures import anatomy, attribution, graph, routes
 from kit.figures.gradients import gradient_of
 from kit.figures.layers import exciting_images
 
@@ -73,10 +74,6 @@ def some(network, count=3):
 
 def logits(network, images):
     return keras.ops.convert_to_numpy(network(np.asarray(images, np.float32), training=False))
-
-
-def is_png(figure):
-    return canvas.png(figure, 30).startswith(b"\x89PNG")
 
 
 # --- anatomy
@@ -208,10 +205,6 @@ def test_grad_cam_of_a_network_that_ends_with_a_softmax():
     assert any("%" in text for text in said[0])
 
 
-def texts(figure):
-    return [text.get_text() for text in figure.findobj(lambda part: hasattr(part, "get_text")) if text.get_text()]
-
-
 def test_grad_cam_keeps_away_from_maps_of_a_single_place():
     images = keras.Input((16, 16, 1), name="images")
     x = layers.Conv2D(3, 3, padding="same", name="wide")(images)
@@ -291,12 +284,16 @@ def test_structure_words():
     assert boxes.index(stem) in joined.inputs
 
 
-@pytest.mark.parametrize("name", zoo.names())
-def test_structure_of_the_zoo_has_no_line_through_a_box(name):
+def of_the_zoo(name, shape):
     options = {"weights": None} if name.startswith("vgg16") else {}
     if name == "combined":
-        pytest.skip("is made of trained runs")
-    boxes = graph._boxes(zoo.build(name, (32, 32, 3), 10, **options))
+        options = {"runs": [zoo.build(member, shape, 10) for member in ("lenet_small", "fast_cnn")]}
+    return zoo.build(name, shape, 10, **options)
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_structure_of_the_zoo_has_no_line_through_a_box(name):
+    boxes = graph._boxes(of_the_zoo(name, (32, 32, 3)))
     plan = routes.arrange([box.inputs for box in boxes], 2.4)
     assert len(set(plan.places)) == len(boxes)
     for line in plan.lines:
@@ -311,9 +308,7 @@ def test_structure_of_the_zoo_has_no_line_through_a_box(name):
 @pytest.mark.parametrize("name", zoo.names())
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3)], ids=["grey", "colour"])
 def test_every_figure_of_every_network(name, shape):
-    if name == "combined":
-        pytest.skip("is made of trained runs")
-    network = zoo.build(name, shape, 10, **({"weights": None} if name.startswith("vgg16") else {}))
+    network = of_the_zoo(name, shape)
     images = some(network)
     for figure in (
         figures.filters(network),

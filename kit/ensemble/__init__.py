@@ -10,7 +10,7 @@ The estimators keep scikit-learn's contract, with the members as an array's firs
 (members, n, classes), `predict_proba(test)` (members, m, classes).
 """
 
-import importlib
+from kit import on_demand
 
 # Found when first asked for: scikit-learn takes longer to import than `--help` may.
 _MODULE = {
@@ -33,13 +33,4 @@ _MODULE = {
     "write": "joining",
 }
 __all__ = sorted(_MODULE)
-
-
-def __getattr__(name: str):
-    if name not in _MODULE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULE[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = on_demand.attributes(__name__, _MODULE)

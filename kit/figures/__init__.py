@@ -4,7 +4,7 @@
 package costs nothing.
 """
 
-import importlib
+from kit import on_demand
 
 _MODULE = {
     "augmentation": "images",
@@ -39,13 +39,4 @@ _MODULE = {
     "wrong_predictions": "predictions",
 }
 __all__ = sorted(_MODULE)
-
-
-def __getattr__(name: str):
-    if name not in _MODULE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULE[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = on_demand.attributes(__name__, _MODULE)

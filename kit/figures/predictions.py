@@ -93,8 +93,7 @@ def right_predictions(
         class_names: what each label is called; its number by default.
         count: how many to show at most.
     """
-    right = np.flatnonzero(probabilities.argmax(1) == labels)
-    chosen = right[np.argsort(probabilities[right, labels[right]], kind="stable")[:count]]
+    chosen = _least_likely(probabilities.argmax(1) == labels, labels, probabilities, count)
     return _with_probabilities(
         images[chosen], labels[chosen], probabilities[chosen], class_names, "nothing right to show"
     )
@@ -102,8 +101,7 @@ def right_predictions(
 
 def worst_mistakes(labels: np.ndarray, probabilities: np.ndarray, count: int) -> np.ndarray:
     """Return the rows of the `count` worst mistakes, the least probability for the truth first, as (k,) int64."""
-    wrong = np.flatnonzero(probabilities.argmax(1) != labels)
-    return wrong[np.argsort(probabilities[wrong, np.asarray(labels)[wrong]], kind="stable")[:count]]
+    return _least_likely(probabilities.argmax(1) != labels, labels, probabilities, count)
 
 
 def disagreement(
@@ -222,6 +220,12 @@ def likeliest(axes, probabilities: np.ndarray, words: Sequence[str], truth: int 
     axes.set(xlim=(0, 1), ylim=(count - 0.4, -0.6), xticks=[])
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.tick_params(length=0)
+
+
+def _least_likely(among: np.ndarray, labels, probabilities, count: int) -> np.ndarray:
+    """Return the `count` rows `among` (n,) bool with the least probability for the truth, the least first."""
+    rows = np.flatnonzero(among)
+    return rows[np.argsort(probabilities[rows, np.asarray(labels)[rows]], kind="stable")[:count]]
 
 
 def _with_probabilities(images, labels, probabilities, class_names, nothing: str) -> canvas.Figure:
