@@ -38,8 +38,8 @@ def trained(tmp_path_factory):
         both = runs.place("digit-recognizer", "both")
         both.write_config({**net.config(), "model": "ensemble", "method": "mean", "members": ["net", "gone"]})
         both.write_array("oof", net.oof())
-        member = {"validation_accuracy": 0.5, "validation_log_loss": 1.25, "weight": None}
-        members = {"gone": {**member, "validation_accuracy": 0.9}, "net": member}
+        member = {"validation_accuracy": 0.5, "validation_log_loss": 1.25}
+        members = {"gone": {**member, "validation_accuracy": 0.9}, "net": {**member, "weight": 0.25}}
         both.write_metrics({**net.metrics(), "model": "ensemble", "members": members})
     return place
 
@@ -146,6 +146,7 @@ def test_an_ensemble_whose_members_are_gone_is_not_explained(place):
     page = report.html(judged.gather(runs.find("both")))
     assert "Grad-CAM" not in page
     assert "<td>90.00%</td><td>1.2500</td><td></td>" in page
+    assert "<td>50.00%</td><td>1.2500</td><td>0.250</td>" in page
 
 
 def test_a_run_of_folds_is_explained_by_the_first_on_what_it_did_not_see(place, monkeypatch):

@@ -79,7 +79,7 @@ def _members(judged: Judged) -> str:
         return ""
     columns = ("member", "accuracy", "log-loss", "weight")
     rows = [
-        (name, f"{one['validation_accuracy']:.2%}", f"{one['validation_log_loss']:.4f}", _weight(one["weight"]))
+        (name, f"{one['validation_accuracy']:.2%}", f"{one['validation_log_loss']:.4f}", _weight(one.get("weight")))
         for name, one in members.items()
     ]
     return page.section("What it is made of", page.table("the members of the ensemble", columns, rows))

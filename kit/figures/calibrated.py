@@ -28,7 +28,8 @@ def calibration(labels: np.ndarray, probabilities: np.ndarray, bins: int = 10) -
     filled = bands[bands["count"] > 0]
     upper.vlines(filled["certainty"], filled["accuracy"], filled["certainty"], color=canvas.WRONG, linewidth=3)
     upper.plot(filled["certainty"], filled["accuracy"], color=canvas.RIGHT, linewidth=2.2)
-    dots = {"linestyle": "none", "marker": "o", "markersize": 8, "markeredgewidth": 2, "markeredgecolor": canvas.RIGHT}
+    dots = {"linestyle": "none", "marker": "o", "markersize": 8, "markeredgewidth": 2, "clip_on": False}
+    dots["markeredgecolor"] = canvas.RIGHT
     for some, fill in ((filled[filled["count"] >= FEW], canvas.RIGHT), (filled[filled["count"] < FEW], "white")):
         label = f"fewer than {FEW} images: chance" if fill == "white" and len(some) else None
         upper.plot(some["certainty"], some["accuracy"], markerfacecolor=fill, label=label, **dots)
