@@ -38,8 +38,9 @@ rules = competitions.get("digit-recognizer")
 # "keras" downloads MNIST once. With Kaggle's own files in data/digit-recognizer, write "kaggle".
 whole = loaders.load("digit-recognizer", source=workshop.choose("keras", short="sample"))
 dataset = limited(whole, image_count)
-[(training_rows, validation_rows)] = splits.splits(dataset.train_labels, Recipe(validation_share=0.2))
-split = session.split_of(dataset, training_rows, validation_rows, fold=0)
+recipe = Recipe(validation_share=0.2)
+[(training_rows, validation_rows)] = splits.splits(dataset.train_labels, recipe)
+split = session.split_of(dataset, recipe, training_rows, validation_rows, fold=0)
 truth = split.validation_labels
 print(loaders.describe(dataset))
 print(f"images: {split.images.shape}, {split.images.dtype}, values {split.images.min()} to {split.images.max()}")
@@ -215,7 +216,7 @@ for name, way in ways.items():
         }
     )
 print(f"features of {vgg.label}")
-pd.DataFrame(rows).set_index("way").style.format(precision=4)
+pd.DataFrame(rows).set_index("way").round(4)
 
 # %%
 figures.learning_curves(histories)
@@ -224,7 +225,8 @@ figures.learning_curves(histories)
 # **What was seen.** Four accuracies, and not a word from Keras.
 #
 # * *Scaled*: the values are 255 times too small. So are VGG16's answers to them; what remains are its own biases,
-#   which are the same for every image. The head learns slowly from that.
+#   which are the same for every image. The head learns slowly from that. (Random weights have no biases: there the
+#   features are small, and that is all.)
 # * *Scaled, then `preprocess_input`*: all values lie between −124 and −102. The features hardly differ from image
 #   to image.
 # * *As they are*: not bad for digits. They are grey, so the order of the colours changes nothing, and only the mean
@@ -294,8 +296,9 @@ photographs = limited(
     workshop.choose(50_000 if gpu else 5_000, short=150),
 )
 photo_rules = competitions.get("cifar-10")
-[(rows_in, rows_out)] = splits.splits(photographs.train_labels, Recipe(validation_share=0.2))
-photo_split = session.split_of(photographs, rows_in, rows_out, fold=0)
+recipe = Recipe(validation_share=0.2)
+[(rows_in, rows_out)] = splits.splits(photographs.train_labels, recipe)
+photo_split = session.split_of(photographs, recipe, rows_in, rows_out, fold=0)
 
 keras.utils.set_random_seed(0)
 teacher = zoo.build("resnet_small", photo_rules.image_shape, photo_rules.classes)
@@ -321,6 +324,7 @@ print(f"ResNet on CIFAR-10: {reached:.1%}")
 from pathlib import Path
 
 saved = Path("data") / "resnet-from-cifar-10.keras"
+saved.parent.mkdir(exist_ok=True)
 teacher.save(saved)
 
 small = workshop.choose(200, short=50)
@@ -338,9 +342,8 @@ for name in ("from scratch", "from CIFAR-10"):
 figures.learning_curves(results, f"ResNet on {small} digits")
 
 # %%
-pd.DataFrame({name: history.set_index("epoch").val_accuracy for name, history in results.items()}).style.format(
-    "{:.1%}"
-)
+accuracies = {name: history.set_index("epoch").val_accuracy for name, history in results.items()}
+pd.DataFrame(accuracies).map("{:.1%}".format)
 
 # %% [markdown]
 # **What was seen.** Compare the two columns, first in the early epochs and then in the last one. A good beginning
