@@ -62,6 +62,7 @@ class Recipe:
     )
     lookahead: int = _setting(0, "steps between Lookahead's slow updates; 0: none", low=0)
     lookahead_rate: float = _setting(0.5, "share of the way that the slow weights follow", low=0, high=1)
+    lookahead_fall: bool = _setting(False, "let that share fall from 1, slowly at first, as airbench does")
     dropout: float = _setting(-1.0, "one rate for all of the network's dropouts; -1: its own rates", low=-1, high=1)
 
     shift: float = _setting(0.0, "augmentation: largest shift, pixels", low=0)

@@ -197,9 +197,9 @@ def test_weight_decay_spares_biases_and_norms(name, decay):
         pytest.skip("this Keras has no Muon")
     network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.BatchNormalization()])
     for weight in network.trainable_variables:
-        weight.assign(keras.ops.ones_like(weight))
+        weight.assign(keras.ops.ones(weight.shape))
     optimizer = optimizers.build(Recipe(optimizer=name, weight_decay=decay, learning_rate=0.1, warmup=0), network, 10)
-    optimizer.apply([keras.ops.zeros_like(weight) for weight in network.trainable_variables])
+    optimizer.apply([keras.ops.zeros(weight.shape) for weight in network.trainable_variables])
     for weight in network.trainable_variables:
         left = 1 - 0.1 * decay if len(weight.shape) == 2 else 1
         np.testing.assert_allclose(convert(weight), left, rtol=1e-6)
@@ -214,7 +214,7 @@ def test_norms_biases_have_a_rate_of_their_own():
     )
     optimizer = optimizers.build(recipe, network, 10)
     before = [convert(weight) for weight in network.trainable_variables]
-    optimizer.apply([keras.ops.ones_like(weight) for weight in network.trainable_variables])
+    optimizer.apply([keras.ops.ones(weight.shape) for weight in network.trainable_variables])
     moved = {
         weight.path: convert(weight) - was for weight, was in zip(network.trainable_variables, before, strict=True)
     }
@@ -228,9 +228,23 @@ def test_lookahead_follows_the_fast_weights_every_k_steps():
     optimizer = optimizers.build(recipe, network, 10)
     weight, seen = network.trainable_variables[0], []
     for _ in range(6):
-        optimizer.apply([-keras.ops.ones_like(weight)])
+        optimizer.apply([-keras.ops.ones(weight.shape)])
         seen.append(float(convert(weight)[0, 0]))
     assert seen == pytest.approx([1, 2, 1.5, 2.5, 3.5, 3.0])
+
+
+def test_lookaheads_share_falls_from_all_of_the_way():
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
+    recipe = Recipe(
+        optimizer="sgd", momentum=0, learning_rate=1, schedule="constant", warmup=0, lookahead=2, lookahead_fall=True
+    )
+    optimizer = optimizers.build(recipe, network, 4)
+    weight, seen = network.trainable_variables[0], []
+    for _ in range(4):
+        optimizer.apply([-keras.ops.ones(weight.shape)])
+        seen.append(float(convert(weight)[0, 0]))
+    halfway = (1 - 0.5 * 0.5**3) * 2
+    assert seen == pytest.approx([1, halfway, halfway + 1, halfway + 0.5 * 2])
 
 
 def test_the_average_predicts(sample):

@@ -198,6 +198,8 @@ class EpochEnd(keras.callbacks.Callback):
         own = [keras.ops.convert_to_numpy(weight) for weight in weights] if self.recipe.average else []
         if self.recipe.average:
             self.model.optimizer.finalize_variable_values(weights)
+            for weight in weights:
+                weight.assign(keras.ops.copy(weight))  # JAX shares the optimizer's arrays, and predicting frees them
         yield
         for weight, value in zip(weights, own, strict=bool(own)):
             weight.assign(value)

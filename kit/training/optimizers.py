@@ -1,7 +1,7 @@
 """Keras's optimizers as a recipe asks for them, with what Keras lacks: Lookahead, and rates of each weight's own."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 from keras import ops
@@ -52,12 +52,19 @@ def build(recipe: Recipe, network: keras.Model, steps: int, thawed: Sequence[ker
     weights = network.trainable_variables
     optimizer.steer(
         recipe.lookahead,
-        recipe.lookahead_rate,
+        _follow(recipe, steps),
         [recipe.weight_decay if len(weight.shape) > 1 else 0.0 for weight in weights],
         _multiples(recipe, network, thawed),
     )
     optimizer.build(weights)
     return optimizer
+
+
+def _follow(recipe, steps):
+    """How far Lookahead's slow weights follow in a step counted from 1: a share, as a function of the step."""
+    if not recipe.lookahead_fall:
+        return lambda step: recipe.lookahead_rate
+    return lambda step: 1.0 - (1.0 - recipe.lookahead_rate) * (ops.cast(step, "float32") / steps) ** 3
 
 
 def _multiples(recipe, network, thawed):
@@ -77,9 +84,9 @@ def _steered(base: type) -> type:
     """A subclass of the Keras optimizer `base` with Lookahead, and rates and decay of each weight's own."""
 
     class Steered(base):
-        def steer(self, lookahead: int, lookahead_rate: float, decays: list[float], multiples: list[float]) -> None:
+        def steer(self, lookahead: int, follow: Callable, decays: list[float], multiples: list[float]) -> None:
             """Say how, before `build`; the lists have a number for each weight."""
-            self._lookahead, self._lookahead_rate = lookahead, lookahead_rate
+            self._lookahead, self._follow = lookahead, follow
             self._decays, self._multiples = decays, multiples
             self._slow_weights = []
 
@@ -121,7 +128,7 @@ def _steered(base: type) -> type:
             slow = self._slow_weights[self._get_variable_index(fast)]
             ahead, behind = ops.convert_to_tensor(fast), ops.convert_to_tensor(slow)
             due = ops.equal((self.iterations + 1) % self._lookahead, 0)
-            followed = behind + self._lookahead_rate * (ahead - behind)
+            followed = behind + self._follow(self.iterations + 1) * (ahead - behind)
             self.assign(fast, ops.where(due, followed, ahead))
             self.assign(slow, ops.where(due, followed, behind))
 
