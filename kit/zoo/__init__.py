@@ -2,7 +2,8 @@
 
 A builder takes `(input_shape, classes, **options)` and returns a functional `keras.Model` from pixels (values 0–255,
 uint8 arrays or float) to logits (n, classes) float32; its preprocessing is its first layers, its last layer is called
-`logits`. Builders know nothing of data or training.
+`logits`. Builders know nothing of data or training: an option called `weights` takes a file, one called `runs` takes
+trained networks, and `kit.training.transfer` finds what a recipe means by either.
 """
 
 import ast
