@@ -36,7 +36,7 @@ def train(*flags):
 # --- help
 
 
-VERBS = ["benchmark", "download", "ensemble", "evaluate", "predict", "submit", "train"], "zoo"
+VERBS = ["benchmark", "download", "ensemble", "evaluate", "predict", "submit", "train", "zoo"]
 
 
 def test_the_manual_lists_every_command():
