@@ -22,7 +22,8 @@ LENGTH = "KIT_NOTEBOOKS"
 SEED = 0
 
 WITHOUT_CREDENTIALS = """\
-No Kaggle credentials. What follows goes on with the built-in sample, and nothing is sent. To add them:
+No Kaggle credentials: nothing is downloaded and nothing is sent. Where Kaggle's files are not there already, the
+built-in sample stands in for them. To add credentials:
 1. On https://www.kaggle.com/settings/api make a token and copy it.
 2. On Colab: the key symbol on the left, a new secret KAGGLE_API_TOKEN, paste, and switch on "Notebook access".
    On your own computer: save it as ~/.kaggle/access_token, a file that holds the token and nothing else.
@@ -39,9 +40,9 @@ def start() -> None:
     from kit import __version__
     from kit.command_line import start_keras
 
-    folder = os.path.dirname(sys.executable)
-    if folder not in os.environ.get("PATH", "").split(os.pathsep):
-        os.environ["PATH"] = os.pathsep.join([folder, os.environ.get("PATH", "")])
+    folder, path = os.path.dirname(sys.executable), os.environ.get("PATH", "")
+    if path.split(os.pathsep)[0] != folder:
+        os.environ["PATH"] = os.pathsep.join([folder, path])
     start_keras()
     import keras
 

@@ -255,7 +255,7 @@ upper = np.array([[-1, -1, -1], [0, 0, 0], [1, 1, 1]], "float32")
 filters = np.stack([upper, upper.T], axis=-1)[:, :, None, :]  # height, width, channels in, filters
 picture = images[labels == 5][:1].astype("float32")
 answers = keras.ops.relu(keras.ops.conv(picture, filters))
-pooled = keras.ops.max_pool(answers, 2)
+pooled = keras.ops.max_pool(answers, pool_size=2, strides=2)
 print("image", picture.shape, "→ convolution", tuple(answers.shape), "→ pooling", tuple(pooled.shape))
 
 

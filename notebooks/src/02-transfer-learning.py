@@ -142,7 +142,7 @@ figures.learning_curves(histories)
 # pooling halves width and height. Its weights were trained on ImageNet, with 1.2 million photographs of 1,000
 # classes.
 #
-# The next cell looks for these weights: in `data/`, on Kaggle, in Keras's own folder, and on the internet (57 MB).
+# The next cell looks for these weights: in `data/`, on Kaggle, in Keras's own folder, and on the internet (59 MB).
 # If they are nowhere, it says so and what to do. The notebook then goes on with **random** weights. It runs to its
 # end all the same, but there is nothing to transfer, and every number and picture of VGG16 carries the words
 # "random weights".

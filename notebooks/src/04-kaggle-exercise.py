@@ -279,8 +279,8 @@ figures.wrong_predictions(validation_images, validation_labels, probabilities)
 # 3. Make a token on <https://www.kaggle.com/settings/api>, copy it, and put it where the next cell can find it; the
 #    cell says where. **A token is a password: never write it into a notebook.**
 #
-# **What to expect.** `found`, or what to do. You can go on without a token: then the built-in sample takes the place of
-# Kaggle's images, and nothing is sent.
+# **What to expect.** `found`, or what to do. You can go on without a token: then nothing is sent, and the built-in
+# sample takes the place of Kaggle's images.
 
 # %%
 online = workshop.credentials()

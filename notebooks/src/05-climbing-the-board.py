@@ -101,8 +101,8 @@ results()
 # !python -m kit.predict augmented --tta
 
 # %% [markdown]
-# **What was seen.** The line with *validation accuracy* compares: with TTA, and without. Where the network was trained
-# with augmentation, it has met such views, and there is less to gain.
+# **What was seen.** The line with *validation accuracy* compares: with TTA, and without. Compare the difference with
+# what augmentation gave, which cost a whole training; and with the luck from section 1.
 #
 # ## 4 Ensembles
 #
