@@ -13,6 +13,7 @@ from kit.training import measuring
 from kit.training.measuring import KERAS_MNIST_CONVNET, Job, Measured, mean_and_spread
 
 ROOT = pathlib.Path("benchmarks")
+ALL = "all"
 
 
 @command
@@ -32,9 +33,17 @@ def main(argv: list[str] | None = None) -> int:
                 name, chosen, arguments.competition, arguments.source, arguments.data_dir, arguments.limit, seed,
                 arguments.target,
             )  # fmt: skip
-            results.append(measuring.measure(job))
+            try:
+                results.append(measuring.measure(job))
+            except UserError as error:
+                if ALL not in arguments.contenders:
+                    raise
+                print(f"{name}, seed {seed}: left out: {error}", flush=True)
+                continue
             print(_line(results[-1], arguments.target), flush=True)
             _write(path, results, arguments)
+    if not results:
+        raise UserError("nothing could be measured.")
     print(f"\n{_table(results, arguments)}\n\n{_hardware(results[0])}\nmeasurements: {path}")
     return DONE
 
@@ -42,7 +51,10 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m kit.benchmark", description=__doc__.partition(": ")[2])
     parser.add_argument(
-        "contenders", nargs="*", metavar="RECIPE", help="networks, names in configs/<competition>/, or recipe files"
+        "contenders",
+        nargs="*",
+        metavar="RECIPE",
+        help=f"networks, names in configs/<competition>/, or recipe files; {ALL}: every network that needs no runs",
     )
     parser.add_argument(
         "--competition", default="digit-recognizer", metavar="NAME", help=", ".join(competitions.names())
@@ -55,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seeds", type=int, default=3, metavar="N", help="trainings each, every one with its own split"
     )
+    parser.add_argument("--epochs", type=int, metavar="N", help="the same for every recipe (default: its own)")
     parser.add_argument("--target", type=float, default=0.99, metavar="X", help="validation accuracy to time (0.99)")
     parser.add_argument(
         "--within", type=float, default=15.0, metavar="SECONDS", help="fit time to read accuracy at (15)"
@@ -69,14 +82,18 @@ def _parser() -> argparse.ArgumentParser:
 def _contenders(arguments) -> dict[str, recipe.Recipe | None]:
     competition = competitions.get(arguments.competition).name
     contenders: dict[str, recipe.Recipe | None] = {}
+    same = {} if arguments.epochs is None else {"epochs": arguments.epochs}
+    asked = []
     for name in arguments.contenders or ["resnet_small"]:
+        asked += [network for network in zoo.names() if network != "combined"] if name == ALL else [name]
+    for name in asked:
         known = recipe.CONFIGS / competition / f"{name}.yaml"
         if name.endswith((".yaml", ".yml")):
-            chosen = recipe.resolve(competition, name)
-        elif known.exists():
-            chosen = recipe.resolve(competition, str(known))
-        else:
-            chosen = recipe.resolve(competition, None, {"model": name})
+            chosen = recipe.resolve(competition, name, same)
+        elif known.exists() and name not in zoo.names():
+            chosen = recipe.resolve(competition, str(known), same)
+        else:  # a network, whose own recipe says nothing of which network it is
+            chosen = recipe.resolve(competition, None, {"model": name} | same)
         zoo.find(chosen.model)
         contenders[pathlib.Path(name).stem if name.endswith((".yaml", ".yml")) else name] = chosen
     if arguments.against:

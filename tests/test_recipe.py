@@ -4,7 +4,7 @@ import dataclasses
 import pytest
 import yaml
 
-from kit import plan, recipe
+from kit import plan, recipe, zoo
 from kit.errors import UserError
 from kit.recipe import Recipe
 
@@ -29,6 +29,9 @@ def test_the_networks_own_recipe_is_the_base():
 def test_every_recipe_of_the_kit_is_one(path):
     text = path.read_text(encoding="utf-8")
     assert text.startswith("# python -m kit."), "a recipe opens with its command"
+    fields = yaml.safe_load(text)
+    assert fields.keys() & {"model", "members"}, "with --config it would be the default network's"
+    assert fields.get("model", path.stem) == path.stem or path.stem not in zoo.names()
     planned = plan.given(path.parent.name, str(path), {}, None)
     members = planned.members.values() if planned else [recipe.from_dict(recipe.read(path))]
     for made in members:
