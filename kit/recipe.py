@@ -51,7 +51,7 @@ class Recipe:
     schedule: str = _setting("one-cycle", "course of the rate", ("one-cycle", "cosine", "exponential", "constant"))
     warmup: float = _setting(0.2, "share of the steps in which the rate rises to its peak", low=0, high=1)
     final_learning_rate: float = _setting(0.0, "the rate at the end, as a share of the peak", low=0, high=1)
-    norm_bias_rate: float = _setting(1.0, "multiple of the rate for the batch norms' biases; airbench: 64", low=0)
+    norm_bias_rate: float = _setting(1.0, "multiple of the rate for norm biases, which then decay; airbench: 64", low=0)
     snapshots: int = _setting(0, "repeat the rate's course N times, and keep what each end predicts; 0: once", low=0)
     momentum: float = _setting(0.9, "of sgd (Nesterov), rmsprop and muon", low=0, high=1)
     weight_decay: float = _setting(0.0, "decoupled, times the rate; not on biases and norms", low=0)
@@ -65,7 +65,7 @@ class Recipe:
     lookahead_fall: bool = _setting(False, "let that share fall from 1, slowly at first, as airbench does")
     dropout: float = _setting(-1.0, "one rate for all of the network's dropouts; -1: its own rates", low=-1, high=1)
 
-    shift: float = _setting(0.0, "augmentation: largest shift, pixels", low=0)
+    shift: float = _setting(0.0, "augmentation: largest shift, pixels; whole ones if nothing else bends it", low=0)
     rotate: float = _setting(0.0, "augmentation: largest rotation, degrees", low=0, high=180)
     zoom: float = _setting(0.0, "augmentation: largest change of size, as a share", low=0, high=0.9)
     shear: float = _setting(0.0, "augmentation: largest shear, degrees", low=0, high=80)

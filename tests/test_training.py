@@ -148,6 +148,21 @@ def test_draws_stay_within_the_recipe():
     assert 2.9 < abs(back).max() <= 3.001
 
 
+@pytest.mark.parametrize("flip", ["none", "alternating"])
+def test_shifts_alone_are_by_whole_pixels_and_keep_the_picture_sharp(flip):
+    recipe, shape = Recipe(shift=2, flip=flip, border="reflect"), (8, 8, 3)
+    rng = np.random.default_rng(0)
+    numbers = augmentation.draw(recipe, 500, shape, 0, rng)
+    steps, counts = np.unique(np.abs(numbers["affine"][:, 2]), return_counts=True)
+    assert steps.tolist() == [0, 1, 2]
+    assert counts[0] == pytest.approx(100, rel=0.35)  # of -2, -1, 0, 1, 2 all equally likely
+    checkered = rng.choice([0, 255], (500, *shape)).astype(np.uint8)
+    bent = convert(augmentation.Augment("reflect")({"images": checkered, **numbers}))
+    assert set(np.unique(bent)) == {0, 255}
+    between = augmentation.draw(dataclasses.replace(recipe, shift=1.5), 50, shape, 0, rng)["affine"]
+    assert (between[:, 2] % 1 != 0).all()
+
+
 def test_no_augmentation_draws_nothing():
     assert augmentation.draw(Recipe(), 10, (28, 28, 1), 0, np.random.default_rng(0)) == {}
 
@@ -212,13 +227,14 @@ def test_norms_biases_have_a_rate_of_their_own():
     recipe = Recipe(
         optimizer="sgd", momentum=0, learning_rate=0.1, schedule="constant", warmup=0, norm_bias_rate=64, weight_decay=1
     )
+    network.get_layer("norm").beta.assign(keras.ops.ones(3))
     optimizer = optimizers.build(recipe, network, 10)
     before = [convert(weight) for weight in network.trainable_variables]
     optimizer.apply([keras.ops.ones(weight.shape) for weight in network.trainable_variables])
     moved = {
         weight.path: convert(weight) - was for weight, was in zip(network.trainable_variables, before, strict=True)
     }
-    np.testing.assert_allclose(moved["norm/beta"], -6.4, rtol=1e-6)
+    np.testing.assert_allclose(moved["norm/beta"], -6.4 - 0.1, rtol=1e-6)  # decays as the kernels do
     np.testing.assert_allclose(moved["dense/bias"], -0.1, rtol=1e-6)
 
 
