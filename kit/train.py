@@ -10,6 +10,7 @@ from kit import competitions, locks, plan, recipe, runs, zoo
 from kit.command_line import DONE, FAILED, command, start_keras
 from kit.errors import UserError
 from kit.plan import Plan
+from kit.steps import Steps
 
 DEFAULT_COMPETITION = "digit-recognizer"
 SOURCES = ("auto", "kaggle", "keras", "sample")
@@ -23,14 +24,16 @@ def main(argv: list[str] | None = None) -> int:
     from kit import loaders
     from kit.loaders.limit import limited
 
-    whole = loaders.load(origin["competition"], origin["source"], arguments.data_dir)
+    steps = Steps()
+    with steps.of("load"):
+        whole = loaders.load(origin["competition"], origin["source"], arguments.data_dir)
     print(loaders.describe(whole), flush=True)
     dataset = limited(whole, origin["limit"])
     origin = {**origin, "source": dataset.source}
     start_keras()
     train = _train_members if isinstance(asked, Plan) else _train_one
     try:
-        train(run, asked, dataset, origin)
+        train(run, asked, dataset, origin, steps)
     except UserError:
         raise
     except (Exception, KeyboardInterrupt) as error:
@@ -45,21 +48,22 @@ def main(argv: list[str] | None = None) -> int:
         raise
     if whole.source == "sample":
         print(loaders.describe(whole))
+    print(steps)
     print(f"run: {run.folder}")
     print(f"submission: {run.submission}")
     return DONE
 
 
-def _train_one(run, chosen, dataset, origin):
+def _train_one(run, chosen, dataset, origin, steps):
     """Train one network, and leave nothing of a run whose recipe is wrong."""
     from kit.training import session
 
     if not (run.folder / "config.yaml").exists():
         session.check(dataset, chosen)
-    _train(run, chosen, dataset, origin)
+    _train(run, chosen, dataset, origin, steps)
 
 
-def _train(run, chosen, dataset, origin):
+def _train(run, chosen, dataset, origin, steps):
     """Train one network and write all of its run; of a run that is trained already, what is missing."""
     from kit.training import session
 
@@ -68,13 +72,15 @@ def _train(run, chosen, dataset, origin):
         run.write_config({**origin, "recipe": chosen.as_dict()})
     with _alone(run):
         if not run.finished:
-            session.train(dataset, chosen, run)
-        _write_figures(run, dataset, chosen)
-        _write_submission(run, dataset)
+            session.train(dataset, chosen, run, steps)
+        with steps.of("figures"):
+            _write_figures(run, dataset, chosen)
+        with steps.of("submission"):
+            _write_submission(run, dataset)
     print(_summary(run, run.metrics()), flush=True)
 
 
-def _train_members(run, planned, dataset, origin):
+def _train_members(run, planned, dataset, origin, steps):
     """Train the plan's members that are not trained yet, one after the other, and join all of them."""
     from kit import ensemble
     from kit.training import session
@@ -95,11 +101,12 @@ def _train_members(run, planned, dataset, origin):
             print(f"\nmember {number} of {len(todo)}: {member.name} ({about})", flush=True)
             if not kept:
                 with _told_of(name):
-                    _train(member, chosen, dataset, origin)
+                    _train(member, chosen, dataset, origin, steps)
         print()
-        _write_curves(run, members)
-        estimator = ensemble.estimator(planned.method, planned.geometric)
-        metrics = ensemble.join(run, ensemble.read(members, dataset), planned.method, estimator)
+        with steps.of("ensemble"):
+            _write_curves(run, members)
+            estimator = ensemble.estimator(planned.method, planned.geometric)
+            metrics = ensemble.join(run, ensemble.read(members, dataset), planned.method, estimator)
     print(_summary(run, metrics))
 
 

@@ -71,6 +71,11 @@ def test_a_training_leaves_all_that_is_promised(workplace, capsys):
     assert train("--name", "first") == DONE
     lines = capsys.readouterr().out.splitlines()
     assert lines[-2:] == ["run: runs/digit-recognizer/first", "submission: submissions/digit-recognizer/first.csv"]
+    steps = [re.fullmatch(r"(\w+): +([\d.]+) s(, [\d,]+ MB of memory at most so far)?", line) for line in lines]
+    steps = [step for step in steps if step]
+    assert [step[1] for step in steps] == ["load", "train", "predict", "figures", "submission"]
+    assert float(steps[1][2]) > 0
+    assert all(bool(step[3]) == (sys.platform != "win32") for step in steps)
     assert sum("SAMPLE DATA" in line for line in lines) == 2
     assert any(re.search(r"kit\.download digit-recognizer", line) for line in lines)
     run = runs.find("first")
@@ -273,7 +278,31 @@ def test_benchmark_measures_beside_keras(workplace):
     assert "start, s" in table[0]
 
 
-@pytest.mark.parametrize("flags", [["--seeds", "0"], ["nothing_like_it"], ["--target", "2"]])
+def test_benchmark_of_the_whole_zoo_leaves_out_what_cannot_be_built_here(workplace, capsys, monkeypatch):
+    from kit import benchmark, zoo
+    from kit.errors import UserError
+
+    measured = []
+
+    def measure(job):
+        if job.recipe.model == "vgg16_transfer":
+            raise UserError("no weights here")
+        measured.append(job)
+        return benchmark.Measured(
+            job.name, job.seed, [(2.0, 0.5)], 1.0, 10.0, 20.0, None, 7, "float32",
+            {"accelerator": "", "processor": "a CPU", "cores": 1, "versions": {}},
+        )  # fmt: skip
+
+    monkeypatch.setattr(benchmark.measuring, "measure", measure)
+    assert benchmark.main(["all", "--epochs", "2", "--seeds", "1", "--name", "every"]) == DONE
+    assert {job.recipe.model for job in measured} == set(zoo.names()) - {"combined", "vgg16_transfer"}
+    assert {job.recipe.epochs for job in measured} == {2}
+    shown = capsys.readouterr().out
+    assert "vgg16_transfer, seed 0: left out: no weights here" in shown
+    assert shown.count("\n| ") == 2 + len(measured)
+
+
+@pytest.mark.parametrize("flags", [["--seeds", "0"], ["nothing_like_it"], ["--target", "2"], ["--epochs", "0"]])
 def test_a_benchmark_that_makes_no_sense(workplace, capsys, flags):
     from kit.benchmark import main
 

@@ -4,7 +4,6 @@ import contextlib
 import os
 import pathlib
 import platform
-import sys
 from collections.abc import Iterator
 
 import keras
@@ -93,16 +92,6 @@ def processor() -> str:
     fields = {key.strip(): value.strip() for key, value in lines.items()}
     abilities = set(fields.get("flags", "").split()) & {"avx2", "avx512f", "avx512_bf16", "amx_bf16"}
     return " ".join([fields.get("model name", platform.machine()), *sorted(abilities)])
-
-
-def peak_memory() -> int | None:
-    """The most memory that this process has held, in bytes; None where the system does not tell (Windows)."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _tensorflow(wanted):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kit import steps
 from kit.recipe import Recipe
 
 KERAS_MNIST_CONVNET = "keras-mnist-convnet"
@@ -123,7 +124,7 @@ def _recipe(job):
         start_seconds=_start_seconds([row["seconds"] for row in history]),
         training_rate=session.images_per_second(len(rows), history),
         inference_rate=inference_rate,
-        peak_memory=devices.peak_memory(),
+        peak_memory=steps.peak_memory(),
         parameters=network.count_params(),
         precision=recipe.precision,
         hardware=devices.hardware(),
@@ -175,7 +176,7 @@ def _keras_mnist_convnet(job):
             lambda images: network.predict(images.astype("float32") / 255, batch_size=512, verbose=0),
             dataset.test_images,
         ),
-        peak_memory=devices.peak_memory(),
+        peak_memory=steps.peak_memory(),
         parameters=network.count_params(),
         precision="float32",
         hardware=devices.hardware(),

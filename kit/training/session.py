@@ -14,6 +14,7 @@ from kit.ensemble import Weighted, accuracy, log_loss, nested_probabilities
 from kit.errors import UserError
 from kit.loaders import Dataset
 from kit.recipe import Recipe
+from kit.steps import Steps, peak_memory
 from kit.training import devices, distillation, inference, origins, precision, splits, transfer
 from kit.training.batches import Batches
 from kit.training.fit import Places, Split, fit
@@ -22,7 +23,7 @@ HISTORY = ("fold", "epoch", "seconds", "learning_rate", "loss", "accuracy", "val
 NOTES = ("history", "parameters")  # what a fold leaves that is no array
 
 
-def train(dataset: Dataset, recipe: Recipe, run: runs.Run) -> dict:
+def train(dataset: Dataset, recipe: Recipe, run: runs.Run, steps: Steps | None = None) -> dict:
     """Train the recipe's network on every fold and write the run, but for its figures and its submission.
 
     A run that was interrupted goes on: folds that are done are kept, the fold that was under way goes on from its last
@@ -32,6 +33,7 @@ def train(dataset: Dataset, recipe: Recipe, run: runs.Run) -> dict:
         dataset: what to train on.
         recipe: how; the same as before where `run` was begun already.
         run: where to; its `config.yaml` is written by the caller.
+        steps: where to count what training and predicting take.
 
     Returns:
         The run's metrics, as in its `metrics.json`.
@@ -39,10 +41,10 @@ def train(dataset: Dataset, recipe: Recipe, run: runs.Run) -> dict:
     Raises:
         UserError: the recipe does not suit the network, the images or this machine.
     """
-    folds = splits.splits(dataset.train_labels, recipe)
+    folds, steps = splits.splits(dataset.train_labels, recipe), steps or Steps()
     origins.check(recipe, dataset)
     with devices.prepare(recipe.devices):
-        parts = [_fold(dataset, recipe, run, fold, rows, len(folds)) for fold, rows in enumerate(folds)]
+        parts = [_fold(dataset, recipe, run, fold, rows, len(folds), steps) for fold, rows in enumerate(folds)]
     oof, test, weights = combine(dataset, folds, parts)
     _write_snapshots(run, dataset, recipe, folds, parts)
     history = [row for part in parts for row in part["history"]]
@@ -113,7 +115,7 @@ def groups_of_views(recipe: Recipe, competition: str) -> list[list[inference.Vie
     return inference.views(competitions.get(competition).mirror_symmetric)
 
 
-def _fold(dataset, recipe, run, fold, rows, count):
+def _fold(dataset, recipe, run, fold, rows, count, steps):
     """Train one fold, or read what it left; returns its probabilities and history."""
     done = _working(run) / f"fold-{fold}.npz"
     if done.exists() and run.network_path(fold).exists():
@@ -121,7 +123,7 @@ def _fold(dataset, recipe, run, fold, rows, count):
             return {name: file[name] for name in file.files if name != "notes"} | json.loads(str(file["notes"]))
     if count > 1:
         print(f"fold {fold + 1} of {count}")
-    part = _trained(dataset, recipe, run, fold, *rows)
+    part = _trained(dataset, recipe, run, fold, *rows, steps)
     notes = json.dumps({name: part[name] for name in NOTES})
     with atomic.replacing(done) as fresh, fresh.open("wb") as file:
         np.savez(file, **{name: part[name] for name in part if name not in NOTES}, notes=np.array(notes))
@@ -133,19 +135,27 @@ def _fold(dataset, recipe, run, fold, rows, count):
     return part
 
 
-def _trained(dataset, recipe, run, fold, rows, held_out):
+def _trained(dataset, recipe, run, fold, rows, held_out, steps):
     started = time.perf_counter()
-    split = split_of(dataset, recipe, rows, held_out, fold)
-    network = built(dataset, recipe, split)
-    places = Places(_working(run) / f"state-{fold}.npz", run.folder / f"best-{fold}.keras")
-    history = fit(network, split, recipe, places, started)
-    if recipe.keep == "best" and places.best.exists():
-        network.set_weights(transfer.load(places.best).get_weights())
-    with atomic.replacing(run.network_path(fold)) as fresh:
-        network.save(fresh)
+    with steps.of("train"):
+        split = split_of(dataset, recipe, rows, held_out, fold)
+        network = built(dataset, recipe, split)
+        places = Places(_working(run) / f"state-{fold}.npz", run.folder / f"best-{fold}.keras")
+        history = fit(network, split, recipe, places, started)
+        if recipe.keep == "best" and places.best.exists():
+            network.set_weights(transfer.load(places.best).get_weights())
+        with atomic.replacing(run.network_path(fold)) as fresh:
+            network.save(fresh)
+    with steps.of("predict"):
+        predicted = _predicted(network, dataset, recipe, split, places)
+    return predicted | {"history": history, "parameters": network.count_params()}
+
+
+def _predicted(network, dataset, recipe, split, places):
+    """What the fold's network, and its snapshots, say of the images held out and of the test images."""
     looks, groups = (split.validation_images, dataset.test_images), groups_of_views(recipe, dataset.competition)
     oof, test = (inference.predict_groups(network, images, groups) for images in looks)
-    part = {"oof": oof, "test": test, "history": history, "parameters": network.count_params()}
+    part = {"oof": oof, "test": test}
     for number in range(recipe.snapshots):
         if number == recipe.snapshots - 1 and recipe.keep == "last":
             part |= {f"oof-{number}": oof, f"test-{number}": test}
@@ -270,7 +280,7 @@ def _metrics(dataset, recipe, oof, test, history, parts):
         "parameters": parts[0]["parameters"],
         "epochs": len(history) // len(parts),
         "precision": recipe.precision,
-        "peak_memory": devices.peak_memory(),
+        "peak_memory": peak_memory(),
         "hardware": devices.hardware(),
     }
     if recipe.teacher:

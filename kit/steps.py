@@ -1,0 +1,48 @@
+"""What a command's steps took: seconds of each, and the most memory that the process had held by its end."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+
+
+def peak_memory() -> int | None:
+    """The most memory that this process has held so far, in bytes; None where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+class Steps:
+    """Time the steps of a command; a step that comes more than once, as a fold's training does, adds up.
+
+        steps = Steps()
+        with steps.of("load"):
+            ...
+        print(steps)
+
+    Attributes:
+        taken: of each step, in the order in which they first came: seconds, and `peak_memory` after it.
+    """
+
+    def __init__(self):
+        self.taken: dict[str, tuple[float, int | None]] = {}
+
+    @contextlib.contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Count what happens inside as the step `name`, unless it fails."""
+        started = time.perf_counter()
+        yield
+        seconds = self.taken.get(name, (0.0, None))[0] + time.perf_counter() - started
+        self.taken[name] = seconds, peak_memory()
+
+    def __str__(self) -> str:
+        """A line a step."""
+        lines = []
+        for name, (seconds, peak) in self.taken.items():
+            memory = f", {peak / 1e6:,.0f} MB of memory at most so far" if peak else ""
+            lines.append(f"{name + ':':<12}{seconds:8,.1f} s{memory}")
+        return "\n".join(lines)
