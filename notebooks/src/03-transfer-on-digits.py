@@ -230,7 +230,8 @@ figures.learning_curves(histories)
 # * *Scaled, then `preprocess_input`*: all values lie between −124 and −102. The features hardly differ from image
 #   to image.
 # * *As they are*: not bad for digits. They are grey, so the order of the colours changes nothing, and only the mean
-#   is missing. With colour photographs it costs more.
+#   is missing. With colour photographs it costs more. (Random weights were trained with no preprocessing at all, so
+#   none belongs to them: there this row may even win.)
 #
 # **How to find such an error** when nothing complains: print the lowest and the highest value right before the
 # network, and look at whether the outputs differ between images. Two lines, and they save days.
@@ -277,9 +278,9 @@ figures.learning_curves(history, f"{vgg.label}, frozen, on digits")
 figures.wrong_predictions(split.validation_images, truth, chances, count=8)
 
 # %% [markdown]
-# **What was seen.** It works, and it is not much: a small network of its own would read these digits better, in a
-# fraction of the time. Photographs have taught VGG16 things that digits do not have. **Transfer helps most between
-# things that are alike.**
+# **What was seen.** With ImageNet's weights it works, and it is not much: a small network of its own reads these
+# digits better, in a fraction of the time. Photographs have taught VGG16 things that digits do not have. (With
+# random weights so few epochs hardly teach it anything.) **Transfer helps most between things that are alike.**
 #
 # ## 6. Transfer from a network of your own
 #
