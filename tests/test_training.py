@@ -220,6 +220,31 @@ def test_weight_decay_spares_biases_and_norms(name, decay):
         np.testing.assert_allclose(convert(weight), left, rtol=1e-6)
 
 
+def test_muon_moves_convolutions_by_matrices_without_a_preferred_direction():
+    if not hasattr(keras.optimizers, "Muon"):
+        pytest.skip("this Keras has no Muon")
+    network = keras.Sequential(
+        [
+            keras.Input((8, 8, 4)),
+            keras.layers.Conv2D(6, 3, use_bias=False),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3),
+        ]
+    )
+    recipe = Recipe(optimizer="muon", learning_rate=0.1, schedule="constant", warmup=0)
+    optimizer = optimizers.build(recipe, network, 10)
+    kernel, dense, _ = network.trainable_variables
+    before = [convert(weight) for weight in (kernel, dense)]
+    rng = np.random.default_rng(0)
+    steep = rng.normal(size=kernel.shape) * np.array([10, 5, 3, 1, 0.5, 0.3])  # the filters' gradients differ much
+    optimizer.apply([keras.ops.convert_to_tensor(steep, "float32"), keras.ops.ones(dense.shape), keras.ops.ones(3)])
+    moved = (convert(kernel) - before[0]).reshape(-1, 6)
+    sizes = np.linalg.svd(moved, compute_uv=False) / (0.1 * 0.2 * 36**0.5)  # rate, Keras's share, longer side
+    assert sizes.min() > 0.4
+    assert sizes.max() < 1.4
+    np.testing.assert_allclose(convert(dense) - before[1], -0.1, rtol=1e-3)  # Adam's first step is the rate
+
+
 def test_norms_biases_have_a_rate_of_their_own():
     inputs = keras.Input((2,))
     outputs = keras.layers.BatchNormalization(scale=False, name="norm")(keras.layers.Dense(3, name="dense")(inputs))

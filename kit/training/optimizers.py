@@ -48,7 +48,8 @@ def build(recipe: Recipe, network: keras.Model, steps: int, thawed: Sequence[ker
         options["nesterov"] = True
     if recipe.optimizer == "muon":
         options["adam_weight_decay"] = None  # Keras's own decays what is not a matrix, biases and norms too
-    optimizer = _steered(getattr(keras.optimizers, base[recipe.optimizer]))(**options)
+    family = getattr(keras.optimizers, base[recipe.optimizer])
+    optimizer = _steered(_muon(family) if recipe.optimizer == "muon" else family)(**options)
     weights = network.trainable_variables
     optimizer.steer(
         recipe.lookahead,
@@ -95,6 +96,28 @@ def _multiples(recipe, network, thawed):
         own = recipe.norm_bias_rate if id(weight) in biases else 1.0
         multiples.append(own * (recipe.thaw_rate if id(weight) in slow else 1.0))
     return multiples
+
+
+@functools.cache
+def _muon(base: type) -> type:
+    """Keras's `Muon` for networks of convolutions.
+
+    Keras's own orthogonalises what has two dimensions and leaves all else to AdamW: of such networks the last layer
+    alone, the one that is better left to AdamW. Here every convolution's kernel is a matrix of (height · width ·
+    channels in) × channels out, and dense layers are AdamW's. See https://kellerjordan.github.io/posts/muon/.
+    """
+
+    class Muon(base):
+        def _should_use_adamw(self, variable):
+            return len(variable.shape) != 4
+
+        def _muon_update_step(self, gradient, variable, lr, m):
+            self.assign_add(m, ops.add(gradient, m * (self.momentum - 1)))
+            ahead = ops.reshape(gradient + self.momentum * m, (-1, variable.shape[-1]))
+            update = self.lr_adjust(lr * self.zeropower_via_newtonschulz5(ahead, self.ns_steps))
+            self.assign_sub(variable, ops.reshape(update, variable.shape))
+
+    return Muon
 
 
 @functools.cache
