@@ -1,4 +1,4 @@
-"""Keras's optimizers as a recipe asks for them, with what Keras lacks: Lookahead, and rates of each weight's own."""
+"""The optimizers of a recipe: Keras's, and what it lacks: Muon for kernels, Lookahead, rates of each weight's own."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -6,9 +6,71 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import ops
 
-from kit.errors import UserError
 from kit.recipe import Recipe
 from kit.training.schedule import Schedule
+
+
+class Muon(keras.optimizers.AdamW):
+    """Momentum whose steps are orthogonalised, for the kernels of convolutions; AdamW for all else.
+
+    A kernel is taken as a matrix of (height · width · channels in) × channels out, and moved by the nearest matrix all
+    of whose singular values are alike, so that no direction is learnt before the others. Steps have AdamW's size, so
+    that its learning rates serve: Jordan 2024, https://kellerjordan.github.io/posts/muon/, scaled as in
+    https://arxiv.org/abs/2502.16982. `keras.optimizers.Muon` leaves convolutions to AdamW, and does it to the dense
+    layers, of which the last one is better left out.
+    """
+
+    POLYNOMIAL = 3.4445, -4.7750, 2.0315
+    ROUNDS = 5
+    ADAMS_SIZE = 0.2  # root mean square of AdamW's steps, as a multiple of the rate
+
+    def __init__(self, momentum: float = 0.9, **options):
+        super().__init__(**options)
+        self.momentum = momentum
+        self._kernel_momenta: list | None = None
+
+    def build(self, variables):
+        """Add a momentum for each kernel."""
+        super().build(variables)
+        if self._kernel_momenta is None:
+            self._kernel_momenta = [
+                self.add_variable_from_reference(weight, name="kernel_momentum") if len(weight.shape) == 4 else None
+                for weight in variables
+            ]
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Move one weight."""
+        momentum = self._kernel_momenta[self._get_variable_index(variable)]
+        if momentum is None:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        gradient = ops.cast(gradient, variable.dtype)
+        self.assign(momentum, gradient + self.momentum * ops.convert_to_tensor(momentum))
+        ahead = gradient + self.momentum * ops.convert_to_tensor(momentum)  # Nesterov's
+        matrix = ops.reshape(ahead, (-1, variable.shape[-1]))
+        size = self.ADAMS_SIZE * max(matrix.shape) ** 0.5 * ops.cast(learning_rate, variable.dtype)
+        self.assign_sub(variable, ops.reshape(size * self._orthogonal(matrix), variable.shape))
+
+    def _orthogonal(self, matrix):
+        """Singular values of about 1 in place of `matrix`'s own: five rounds of a Newton-Schulz iteration."""
+        tall = matrix.shape[0] > matrix.shape[1]
+        matrix = ops.transpose(matrix) if tall else matrix
+        matrix = matrix / (ops.norm(matrix) + 1e-7)
+        a, b, c = self.POLYNOMIAL
+        for _ in range(self.ROUNDS):
+            square = matrix @ ops.transpose(matrix)
+            matrix = a * matrix + (b * square + c * square @ square) @ matrix
+        return ops.transpose(matrix) if tall else matrix
+
+
+FAMILIES = {
+    "sgd": keras.optimizers.SGD,
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "rmsprop": keras.optimizers.RMSprop,
+    "lion": keras.optimizers.Lion,
+    "muon": Muon,
+}
 
 
 def build(recipe: Recipe, network: keras.Model, steps: int, thawed: Sequence[keras.Layer] = ()):
@@ -19,15 +81,8 @@ def build(recipe: Recipe, network: keras.Model, steps: int, thawed: Sequence[ker
         network: whose `trainable_variables` it will move.
         steps: how many the schedule spans.
         thawed: layers whose weights move at the recipe's `thaw_rate`.
-
-    Raises:
-        UserError: the installed Keras does not have the optimizer.
     """
-    base = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "lion": "Lion", "muon": "Muon"}
-    if not hasattr(keras.optimizers, base[recipe.optimizer]):
-        raise UserError(
-            f"optimizer: Keras {keras.__version__} has no {recipe.optimizer}; take adamw, or a newer Keras."
-        )
+    family = FAMILIES[recipe.optimizer]
     options = {
         "learning_rate": Schedule(
             recipe.schedule,
@@ -37,19 +92,16 @@ def build(recipe: Recipe, network: keras.Model, steps: int, thawed: Sequence[ker
             recipe.final_learning_rate,
             recipe.snapshots or 1,
         ),
-        "weight_decay": 0.0 if recipe.optimizer == "adamw" else None,  # AdamW insists on a number
+        "weight_decay": 0.0 if issubclass(family, keras.optimizers.AdamW) else None,  # AdamW insists on a number
         "global_clipnorm": recipe.clip_norm or None,
         "use_ema": recipe.average > 0,
         "ema_momentum": recipe.average or 0.99,
     }
     if recipe.optimizer in ("sgd", "rmsprop", "muon"):
         options["momentum"] = float(recipe.momentum)
-    if recipe.optimizer in ("sgd", "muon"):
+    if recipe.optimizer == "sgd":
         options["nesterov"] = True
-    if recipe.optimizer == "muon":
-        options["adam_weight_decay"] = None  # Keras's own decays what is not a matrix, biases and norms too
-    family = getattr(keras.optimizers, base[recipe.optimizer])
-    optimizer = _steered(_muon(family) if recipe.optimizer == "muon" else family)(**options)
+    optimizer = _steered(family)(**options)
     weights = network.trainable_variables
     optimizer.steer(
         recipe.lookahead,
@@ -96,28 +148,6 @@ def _multiples(recipe, network, thawed):
         own = recipe.norm_bias_rate if id(weight) in biases else 1.0
         multiples.append(own * (recipe.thaw_rate if id(weight) in slow else 1.0))
     return multiples
-
-
-@functools.cache
-def _muon(base: type) -> type:
-    """Keras's `Muon` for networks of convolutions.
-
-    Keras's own orthogonalises what has two dimensions and leaves all else to AdamW: of such networks the last layer
-    alone, the one that is better left to AdamW. Here every convolution's kernel is a matrix of (height · width ·
-    channels in) × channels out, and dense layers are AdamW's. See https://kellerjordan.github.io/posts/muon/.
-    """
-
-    class Muon(base):
-        def _should_use_adamw(self, variable):
-            return len(variable.shape) != 4
-
-        def _muon_update_step(self, gradient, variable, lr, m):
-            self.assign_add(m, ops.add(gradient, m * (self.momentum - 1)))
-            ahead = ops.reshape(gradient + self.momentum * m, (-1, variable.shape[-1]))
-            update = self.lr_adjust(lr * self.zeropower_via_newtonschulz5(ahead, self.ns_steps))
-            self.assign_sub(variable, ops.reshape(update, variable.shape))
-
-    return Muon
 
 
 @functools.cache
