@@ -92,7 +92,7 @@ def _contenders(arguments) -> dict[str, recipe.Recipe | None]:
             chosen = recipe.resolve(competition, name, same)
         elif known.exists() and name not in zoo.names():
             chosen = recipe.resolve(competition, str(known), same)
-        else:  # a network, whose own recipe says nothing of which network it is
+        else:  # a network, whose own recipe need not name it
             chosen = recipe.resolve(competition, None, {"model": name} | same)
         zoo.find(chosen.model)
         contenders[pathlib.Path(name).stem if name.endswith((".yaml", ".yml")) else name] = chosen
