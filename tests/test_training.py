@@ -537,10 +537,29 @@ def test_views_average_and_need_no_copy_of_all(sample):
     assert len(inference.predict(network, images[:0])) == 0
 
 
+def test_views_have_the_border_of_the_training(sample):
+    keras.utils.set_random_seed(0)
+    network, _ = transfer.build(Recipe(model="lenet_small"), (28, 28, 1), 10, "digit-recognizer")
+    images = 255 - sample.train_images[:30]  # bright edges, so that a black one shows
+    folded = np.concatenate([images[:, :, 1:], images[:, :, -2:-1]], axis=2)
+    expected = inference.predict(network, folded)
+    black, reflected = (
+        inference.predict(network, images, [inference.View("left", shift_x=-1, border=border)])
+        for border in ("zero", "reflect")
+    )
+    np.testing.assert_allclose(reflected, expected, atol=1e-4)
+    assert np.abs(black - expected).max() > 1e-3
+    recipe = Recipe(tta=True, border="reflect")
+    for competition in ("digit-recognizer", "cifar-10"):
+        moved = [view for group in session.groups_of_views(recipe, competition) for view in group if view.shift_x]
+        assert moved
+        assert {view.border for view in moved} == {"reflect"}
+
+
 def test_only_symmetric_competitions_are_mirrored():
-    names = [view.name for group in inference.views(False) for view in group]
+    names = [view.name for group in inference.views(False, "zero") for view in group]
     assert not any("mirror" in name for name in names)
-    assert any("mirror" in view.name for group in inference.views(True) for view in group)
+    assert any("mirror" in view.name for group in inference.views(True, "zero") for view in group)
 
 
 def test_what_the_first_weights_have_seen_is_inherited(sample, workplace):

@@ -14,31 +14,36 @@ CHUNK = 16 * BATCH_SIZE
 
 @dataclass(frozen=True)
 class View:
-    """One way to look at an image: moved by `shift_x`, `shift_y` pixels, turned by `degrees`, mirrored or not."""
+    """One way to look at an image: moved by `shift_x`, `shift_y` pixels, turned by `degrees`, mirrored or not.
+
+    What comes in from outside the image is black, or with `border` "reflect" the image folded back.
+    """
 
     name: str
     shift_x: float = 0.0
     shift_y: float = 0.0
     degrees: float = 0.0
     mirror: bool = False
+    border: str = "zero"
 
 
 PLAIN = View("plain")
 
 
-def views(mirror_symmetric: bool) -> list[list[View]]:
+def views(mirror_symmetric: bool, border: str) -> list[list[View]]:
     """The views of test-time augmentation, in groups whose members are alike and share a weight.
 
     Args:
         mirror_symmetric: the competition's: mirrored pictures are of the same class (not so for digits).
+        border: the recipe's; edges that a network never met in training cost it more than the views gain.
     """
     steps = [(-1, 0), (1, 0), (0, -1), (0, 1)]
-    groups = [[PLAIN], [View(f"shift {x:+d},{y:+d}", x, y) for x, y in steps]]
+    groups = [[PLAIN], [View(f"shift {x:+d},{y:+d}", x, y, border=border) for x, y in steps]]
     if mirror_symmetric:
         groups.append([View("mirror", mirror=True)])
-        groups.append([View(f"mirror, shift {x:+d},{y:+d}", x, y, mirror=True) for x, y in steps])
+        groups.append([View(f"mirror, shift {x:+d},{y:+d}", x, y, mirror=True, border=border) for x, y in steps])
     else:
-        groups.append([View(f"turn {degrees:+d}°", degrees=degrees) for degrees in (-7, 7)])
+        groups.append([View(f"turn {degrees:+d}°", degrees=degrees, border=border) for degrees in (-7, 7)])
     return groups
 
 
@@ -58,20 +63,22 @@ def predict(network: keras.Model, images: np.ndarray, seen_as: list[View] | None
 
 def predict_groups(network: keras.Model, images: np.ndarray, groups: list[list[View]]) -> np.ndarray:
     """`predict` for each group of views apart: float32 (groups, n, classes)."""
-    bent = None if groups == [[PLAIN]] else _with_view(network, images.shape[1:])
+    borders = {view.border for seen_as in groups for view in seen_as if view != PLAIN}
+    bent = {border: _with_view(network, images.shape[1:], border) for border in borders}
     chances = np.zeros((len(groups), len(images), network.output_shape[-1]), np.float32)
     for group, seen_as in enumerate(groups):
         for view in seen_as:
-            chances[group] += _softmax(_logits(network if view == PLAIN else bent, images, view)) / len(seen_as)
+            model = network if view == PLAIN else bent[view.border]
+            chances[group] += _softmax(_logits(model, images, view)) / len(seen_as)
     return chances
 
 
-def _with_view(network, image_shape):
+def _with_view(network, image_shape, border):
     inputs = {
         "images": keras.Input(image_shape, dtype="uint8", name="images"),
         "affine": keras.Input((6,), dtype="float32", name="affine"),
     }
-    return keras.Model(inputs, network(Augment(name="view")(inputs)))
+    return keras.Model(inputs, network(Augment(border, name="view")(inputs)))
 
 
 def _logits(model, images, view):

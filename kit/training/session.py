@@ -112,7 +112,7 @@ def groups_of_views(recipe: Recipe, competition: str) -> list[list[inference.Vie
     """The views, in groups, in which a run with this recipe looks at each image."""
     if not recipe.tta:
         return [[inference.PLAIN]]
-    return inference.views(competitions.get(competition).mirror_symmetric)
+    return inference.views(competitions.get(competition).mirror_symmetric, recipe.border)
 
 
 def _fold(dataset, recipe, run, fold, rows, count, steps):
