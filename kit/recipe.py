@@ -73,7 +73,7 @@ class Recipe:
     flip: str = _setting(
         "none", "augmentation: mirror at random, or every second epoch", ("none", "random", "alternating")
     )
-    border: str = _setting("zero", "augmentation: what lies outside the image", ("zero", "reflect"))
+    border: str = _setting("zero", "what lies outside the image, in augmentation and views", ("zero", "reflect"))
     cutout: int = _setting(0, "augmentation: side of an erased square, pixels", low=0)
     mixup: float = _setting(0.0, "MixUp's alpha; 0: none", low=0)
     cutmix: float = _setting(0.0, "CutMix's alpha; 0: none", low=0)
@@ -86,7 +86,7 @@ class Recipe:
     split_seed: int = _setting(0, "of the validation split or the folds", low=0, high=2**31 - 1)
     patience: int = _setting(0, "stop after N epochs without a lower validation loss; 0: never", low=0)
     keep: str = _setting("last", "which epoch's network predicts", ("last", "best"))
-    tta: bool = _setting(False, "test-time augmentation, weighted by out-of-fold log-loss")
+    tta: bool = _setting(False, "test-time augmentation: several views, weighted by out-of-fold log-loss")
 
     precision: str = _setting("auto", "of the network's arithmetic", ("auto", "float32", "bfloat16", "float16"))
     devices: str = _setting("auto", "auto: all accelerators, else the CPU; or how many")
