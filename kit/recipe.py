@@ -74,7 +74,7 @@ class Recipe:
         "none", "augmentation: mirror at random, or every second epoch", ("none", "random", "alternating")
     )
     border: str = _setting("zero", "what lies outside the image, in augmentation and views", ("zero", "reflect"))
-    cutout: int = _setting(0, "augmentation: side of an erased square, pixels", low=0)
+    cutout: int = _setting(0, "augmentation: side of a square erased to the image's mean colour, pixels", low=0)
     mixup: float = _setting(0.0, "MixUp's alpha; 0: none", low=0)
     cutmix: float = _setting(0.0, "CutMix's alpha; 0: none", low=0)
     teacher: str = _setting("", "distillation: a run or ensemble whose out-of-fold probabilities soften the labels")

@@ -90,7 +90,7 @@ class Augment(keras.layers.Layer):
         if "affine" in inputs or "elastic" in inputs:
             images = _resample(images, inputs.get("affine"), inputs.get("elastic"), self.border)
         if "cutout" in inputs:
-            images = images * (1 - _inside(inputs["cutout"], images.shape))
+            images = _erased(images, inputs["cutout"])
         return images
 
     def compute_output_shape(self, input_shape):
@@ -169,6 +169,16 @@ def _cutmix(recipe: Recipe, count: int, height: int, width: int, rng: np.random.
     """Yun et al. 2019, https://arxiv.org/abs/1905.04899, with square boxes."""
     area = rng.beta(recipe.cutmix, recipe.cutmix, count)
     return _boxes(np.round(np.sqrt(area) * min(height, width)).astype(int), height, width, rng)
+
+
+def _erased(images, box):
+    """`images` with their own mean colour inside `box`.
+
+    DeVries and Taylor 2017, https://arxiv.org/abs/1708.04552, write zeros into normalised pictures, which is the mean.
+    Black squares would give batch norm statistics that no picture without them has.
+    """
+    inside = _inside(box, images.shape)
+    return images + inside * (ops.mean(images, axis=(1, 2), keepdims=True) - images)
 
 
 def _inside(box, shape):
