@@ -217,24 +217,27 @@ def test_weight_decay_spares_biases_and_norms(name, decay):
         np.testing.assert_allclose(convert(weight), left, rtol=1e-6)
 
 
-def test_muon_moves_convolutions_by_matrices_without_a_preferred_direction():
-    network = keras.Sequential(
-        [
-            keras.Input((8, 8, 4)),
-            keras.layers.Conv2D(6, 3, use_bias=False),
-            keras.layers.Flatten(),
-            keras.layers.Dense(3),
-        ]
-    )
+@pytest.mark.parametrize(("filters", "policy"), [(6, "float32"), (6, "mixed_bfloat16"), (48, "float32")])
+def test_muon_moves_convolutions_by_matrices_without_a_preferred_direction(filters, policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        inputs = keras.Input((8, 8, 4))
+        convolved = keras.layers.Conv2D(filters, 3, use_bias=False)(inputs)
+        network = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(convolved)))
+    finally:
+        keras.config.set_dtype_policy("float32")
     recipe = Recipe(optimizer="muon", learning_rate=0.1, schedule="constant", warmup=0)
     optimizer = optimizers.build(recipe, network, 10)
     kernel, dense, _ = network.trainable_variables
     before = [convert(weight) for weight in (kernel, dense)]
     rng = np.random.default_rng(0)
-    steep = rng.normal(size=kernel.shape) * np.array([10, 5, 3, 1, 0.5, 0.3])  # the filters' gradients differ much
+    spread = np.resize([10, 5, 3, 1, 0.5, 0.3], filters)  # the filters' gradients differ much
+    steep = rng.normal(size=kernel.shape) * spread
     optimizer.apply([keras.ops.convert_to_tensor(steep, "float32"), keras.ops.ones(dense.shape), keras.ops.ones(3)])
-    moved = (convert(kernel) - before[0]).reshape(-1, 6)
-    sizes = np.linalg.svd(moved, compute_uv=False) / (0.1 * 0.2 * 36**0.5)  # rate, Adam's size, longer side
+    moved = (convert(kernel) - before[0]).reshape(36, filters)
+    scale = 0.1 * 0.2 * max(36, filters) ** 0.5  # rate, Adam's size, longer side
+    sizes = np.linalg.svd(moved, compute_uv=False) / scale
+    assert optimizer.compute_dtype == policy.removeprefix("mixed_")
     assert sizes.min() > 0.4
     assert sizes.max() < 1.4
     np.testing.assert_allclose(convert(dense) - before[1], -0.1, rtol=1e-3)  # Adam's first step is the rate

@@ -24,9 +24,10 @@ class Muon(keras.optimizers.AdamW):
     ROUNDS = 5
     ADAMS_SIZE = 0.2  # root mean square of AdamW's steps, as a multiple of the rate
 
-    def __init__(self, momentum: float = 0.9, **options):
+    def __init__(self, momentum: float = 0.9, compute_dtype: str = "float32", **options):
         super().__init__(**options)
         self.momentum = momentum
+        self.compute_dtype = compute_dtype  # of the iteration, which forgives bfloat16's errors
         self._kernel_momenta: list | None = None
 
     def build(self, variables):
@@ -53,14 +54,16 @@ class Muon(keras.optimizers.AdamW):
 
     def _orthogonal(self, matrix):
         """Singular values of about 1 in place of `matrix`'s own: five rounds of a Newton-Schulz iteration."""
+        kept = matrix.dtype
+        matrix = ops.cast(matrix / (ops.norm(matrix) + 1e-7), self.compute_dtype)
         tall = matrix.shape[0] > matrix.shape[1]
-        matrix = ops.transpose(matrix) if tall else matrix
-        matrix = matrix / (ops.norm(matrix) + 1e-7)
         a, b, c = self.POLYNOMIAL
+        one = ops.eye(min(matrix.shape), dtype=matrix.dtype)
         for _ in range(self.ROUNDS):
-            square = matrix @ ops.transpose(matrix)
-            matrix = a * matrix + (b * square + c * square @ square) @ matrix
-        return ops.transpose(matrix) if tall else matrix
+            square = ops.transpose(matrix) @ matrix if tall else matrix @ ops.transpose(matrix)
+            factor = a * one + b * square + c * square @ square
+            matrix = matrix @ factor if tall else factor @ matrix
+        return ops.cast(matrix, kept)
 
 
 FAMILIES = {
@@ -101,6 +104,8 @@ def build(recipe: Recipe, network: keras.Model, steps: int, thawed: Sequence[ker
         options["momentum"] = float(recipe.momentum)
     if recipe.optimizer == "sgd":
         options["nesterov"] = True
+    if recipe.optimizer == "muon" and network.compute_dtype == "bfloat16":
+        options["compute_dtype"] = "bfloat16"
     optimizer = _steered(family)(**options)
     weights = network.trainable_variables
     optimizer.steer(
