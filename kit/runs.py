@@ -183,7 +183,7 @@ def every(competition: str | None = None) -> list[Run]:
 
 
 def find(reference: str, competition: str | None = None) -> Run:
-    """Return the run that `reference` means: a run's folder, or its name.
+    """Return the run that `reference` means: a run's folder, or its name, or its competition's and its name.
 
     Raises:
         UserError: there is none, or a name that several competitions have; says which there are.
@@ -192,7 +192,7 @@ def find(reference: str, competition: str | None = None) -> Run:
     if (folder / "config.yaml").exists():
         return Run(folder)
     known = every(competition)
-    fitting = [run for run in known if run.name == reference]
+    fitting = [run for run in known if reference in (run.name, f"{run.competition}/{run.name}")]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:

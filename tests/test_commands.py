@@ -243,7 +243,7 @@ def test_predict_again_and_with_views(workplace, capsys):
     assert train("--name", "mine") == DONE
     run = runs.find("mine")
     before, written = run.test(), run.submission.read_bytes()
-    assert main(["mine"]) == DONE
+    assert main(["digit-recognizer/mine"]) == DONE
     np.testing.assert_array_equal(run.test(), before)
     assert run.submission.read_bytes() == written
     assert main(["mine", "--tta"]) == DONE
