@@ -278,6 +278,35 @@ def test_benchmark_measures_beside_keras(workplace):
     assert "start, s" in table[0]
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_killed_benchmark_leaves_no_training_behind(workplace):
+    flags = ["simple_cnn", "--source", "sample", "--epochs", "1000", "--seeds", "1"]
+    benchmark = subprocess.Popen([sys.executable, "-m", "kit.benchmark", *flags], cwd=workplace)
+    try:
+        children = pathlib.Path(f"/proc/{benchmark.pid}/task/{benchmark.pid}/children")
+        wait_for(lambda: [child for child in children.read_text().split() if "spawn_main" in command_line(child)])
+        started = children.read_text().split()
+    finally:
+        benchmark.kill()
+        benchmark.wait()
+    wait_for(lambda: not any(command_line(child) for child in started))
+
+
+def wait_for(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def command_line(process):
+    """Empty if it has ended, whether or not its parent has taken note of that."""
+    try:
+        return pathlib.Path(f"/proc/{process}/cmdline").read_text()
+    except FileNotFoundError:
+        return ""
+
+
 def test_benchmark_of_the_whole_zoo_leaves_out_what_cannot_be_built_here(workplace, capsys, monkeypatch):
     from kit import benchmark, zoo
     from kit.errors import UserError

@@ -9,6 +9,7 @@ import itertools
 import multiprocessing
 import os
 import statistics
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ def measure(job: Job) -> Measured:
     Raises:
         UserError: as the training would.
     """
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with multiprocessing.get_context("spawn").Pool(1, _end_with_parent) as pool:
         return pool.apply(_in_this_process, (job,))
 
 
@@ -86,6 +87,16 @@ def mean_and_spread(values: Iterable[float]) -> tuple[float, float]:
     """Mean and standard deviation (n - 1; 0 for a single value)."""
     values = list(values)
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def _end_with_parent():
+    """End this process when its parent does, however that ends: killed, it could not say so."""
+
+    def wait():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _in_this_process(job: Job) -> Measured:
