@@ -44,10 +44,18 @@ def test_a_channel_that_never_changes_does_no_harm():
     assert np.abs(convert(network(images))).max() < 100
 
 
-def test_the_whitening_is_frozen_and_its_bias_is_not():
-    network = zoo.build("airbench", (28, 28, 1), 10, width=8)
-    layer = network.get_layer("whitening_conv")
+@pytest.mark.parametrize("name", ["airbench", "airbench96"])
+def test_the_whitening_is_frozen_and_its_bias_only_if_asked(name):
+    layer = zoo.build(name, (28, 28, 1), 10, width=8).get_layer("whitening_conv")
     assert [weight.path for weight in layer.trainable_weights] == [layer.bias.path]
+    network = zoo.build(name, (28, 28, 1), 10, width=8, whitening_bias=False)
+    layer = network.get_layer("whitening_conv")
+    assert not layer.trainable_weights
+    before = [convert(weight) for weight in layer.weights]
+    network.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    network.fit(np.zeros((4, 28, 28, 1), np.uint8), np.arange(4), verbose=0)
+    for old, new in zip(before, layer.weights, strict=True):
+        np.testing.assert_array_equal(old, convert(new))
 
 
 def test_convolutions_begin_as_identities():

@@ -47,36 +47,40 @@ def whiten(network: keras.Model, images: np.ndarray) -> None:
 
 
 @register(published="CIFAR-10 94.01 % (mean of 1,000) in 9.9 epochs", adapt=whiten)
-def airbench(input_shape, classes, width: int = 64, norm_momentum: float = 0.6):
+def airbench(input_shape, classes, width: int = 64, norm_momentum: float = 0.6, whitening_bias: bool = True):
     """airbench94: frozen whitening, then three blocks of two convolutions that begin as identities.
 
     Args:
         input_shape, classes: as for every builder; 25×25 pixels or more.
         width: filters of the first block; the others have four times as many.
         norm_momentum: of the batch norms' statistics; lower follows faster, which Lookahead needs.
+        whitening_bias: whether the whitening's biases learn. For them alone gradients go through the largest images.
 
     Raises:
         UserError: the images are too small.
     """
-    return _airbench(input_shape, classes, (width, 4 * width, 4 * width), norm_momentum, False, "airbench")
+    widths = width, 4 * width, 4 * width
+    return _airbench(input_shape, classes, widths, norm_momentum, whitening_bias, False, "airbench")
 
 
 @register(published="CIFAR-10 96.03 % (mean of 400) in 37 epochs", adapt=whiten)
-def airbench96(input_shape, classes, width: int = 128, norm_momentum: float = 0.9):
+def airbench96(input_shape, classes, width: int = 128, norm_momentum: float = 0.9, whitening_bias: bool = True):
     """airbench96: wider, and a third convolution in each block, with a skip connection across the last two.
 
     Args:
         input_shape, classes: as for every builder; 25×25 pixels or more.
         width: filters of the first block; the others have three and four times as many.
         norm_momentum: of the batch norms' statistics.
+        whitening_bias: whether the whitening's biases learn. For them alone gradients go through the largest images.
 
     Raises:
         UserError: the images are too small.
     """
-    return _airbench(input_shape, classes, (width, 3 * width, 4 * width), norm_momentum, True, "airbench96")
+    widths = width, 3 * width, 4 * width
+    return _airbench(input_shape, classes, widths, norm_momentum, whitening_bias, True, "airbench96")
 
 
-def _airbench(input_shape, classes, widths, norm_momentum, deep, name):
+def _airbench(input_shape, classes, widths, norm_momentum, whitening_bias, deep, name):
     if min(input_shape[:2]) < SMALLEST:
         raise UserError(f"{name} takes images of {SMALLEST}×{SMALLEST} pixels or more, not {input_shape[:2]}.")
     images, x = pixels(input_shape)
@@ -85,6 +89,7 @@ def _airbench(input_shape, classes, widths, norm_momentum, deep, name):
     whitening = layers.Conv2D(filters, PATCH, dtype="float32", kernel_initializer=_uniform(), name="whitening_conv")
     x = layers.Activation("gelu", name="whitening_gelu")(whitening(x))
     whitening.kernel.trainable = False
+    whitening.bias.trainable = whitening_bias
     for number, filters in enumerate(widths, 1):
         x = _block(x, filters, norm_momentum, deep, f"block{number}")
     x = layers.MaxPooling2D(3, name="pool")(x)
