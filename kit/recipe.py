@@ -82,6 +82,9 @@ class Recipe:
 
     validation_share: float = _setting(0.1, "share of the training images kept for validation", low=0, high=0.9)
     folds: int = _setting(0, "cross-validation with K folds; 0: one split", low=0)
+    held_out_share: float = _setting(
+        0.0, "with folds: share of the images left out of all, for a student to validate on", low=0, high=0.9
+    )
     seed: int = _setting(0, "of weights, order, augmentation and dropout", low=0, high=2**31 - 1)
     split_seed: int = _setting(0, "of the validation split or the folds", low=0, high=2**31 - 1)
     patience: int = _setting(0, "stop after N epochs without a lower validation loss; 0: never", low=0)
@@ -96,6 +99,8 @@ class Recipe:
             _check(setting, getattr(self, setting.name))
         if self.folds == 1:
             raise UserError("folds: 1 is no cross-validation; take 0 for one split, or 2 and more.")
+        if self.held_out_share and not self.folds:
+            raise UserError("held_out_share: images are left out of folds only; one split has its validation_share.")
         if self.thaw and not 0 < (self.thaw_epochs or self.epochs // 2) < self.epochs:
             raise UserError(
                 f"thaw: {self.thaw_epochs or 'half'} of {self.epochs} epochs leaves one of the two phases without any; "

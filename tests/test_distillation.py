@@ -36,7 +36,8 @@ def teacher(dataset, oof, name="teacher", competition=DIGITS, **facts):
     run.write_config({"competition": competition, "source": "sample", "limit": 300})
     run.write_array("oof", oof.astype(np.float32))
     metrics = {"competition": competition, "model": "net", "source": "sample", "seen": ["mnist"], "split_seed": 0}
-    metrics |= {"folds": 5, "validation_share": 0.1, "fit_seconds": 1.0, "images_per_second": 1.0, "parameters": 1}
+    metrics |= {"folds": 5, "held_out_share": 0.0, "validation_share": 0.1}
+    metrics |= {"fit_seconds": 1.0, "images_per_second": 1.0, "parameters": 1}
     metrics |= {"data_fingerprint": runs.fingerprint(dataset.train_images, dataset.train_labels)}
     run.write_metrics(metrics | facts)
     return run
@@ -81,6 +82,18 @@ def test_a_network_learns_what_its_teacher_thinks(workplace, digits, capsys):
     assert run.metrics()["validation_accuracy"] < 0.3
     assert (run.metrics()["teacher"], run.metrics()["teacher_share"]) == ("teacher", 1.0)
     assert run.metrics()["seen"] == ["mnist"]
+
+
+def test_a_teacher_may_leave_out_what_its_student_validates_on(workplace, digits):
+    common = [*QUICK, "--epochs", "1", "--split-seed", "3"]
+    assert main([*common, "--folds", "2", "--held-out-share", "0.2", "--name", "teacher"]) == DONE
+    student = Recipe(teacher="teacher", teacher_share=1.0, split_seed=3, validation_share=0.2)
+    rows, split = split_of(digits, student)
+    known = ~np.isnan(runs.find("teacher").oof()).any(axis=1)
+    np.testing.assert_array_equal(np.flatnonzero(known), rows)
+    np.testing.assert_allclose(split.targets, runs.find("teacher").oof()[rows], atol=1e-6)
+    metrics = runs.find("teacher").metrics()
+    assert (metrics["held_out_share"], len(metrics["fold_accuracies"])) == (0.2, 2)
 
 
 def test_a_trained_ensemble_teaches(workplace, digits):

@@ -56,6 +56,7 @@ def leave_run(name, dataset, seed, known=None, competition=DIGITS, limit=0, **fa
             "seed": seed,
             "split_seed": 0,
             "folds": 5,
+            "held_out_share": 0.0,
             "validation_share": 0.1,
             "data_fingerprint": runs.fingerprint(dataset.train_images, dataset.train_labels),
             "fit_seconds": 10.0 * (seed + 1),
@@ -200,6 +201,7 @@ def test_the_same_command_gives_the_same_files(trained):
     [
         ({"folds": 4}, "its folds is 4, not 5; train them with the same --folds"),
         ({"split_seed": 7}, "its split_seed is 7, not 0; train them with the same --split-seed"),
+        ({"held_out_share": 0.1}, "its held_out_share is 0.1, not 0.0; train them with the same --held-out-share"),
         ({"source": "keras"}, "its source is keras, not sample; train them with the same --source"),
         ({"data_fingerprint": "f" * 64}, "its data_fingerprint is ffffffffffff…"),
         ({"competition": "cifar-10"}, "its competition is cifar-10, not digit-recognizer"),

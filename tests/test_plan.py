@@ -113,6 +113,11 @@ A = {"model": "lenet_small"}
         ({"members": {"a-0": A, "a": {**A, "seed": 3, "seeds": 2}}}, {}, "member a: another member is called a-0"),
         ({"members": {"a": A, "b": {**A, "folds": 3}}}, {}, "member b: folds: 3, but a has 0"),
         ({"members": {"a": A, "b": {**A, "split_seed": 3}}}, {}, "member b: split_seed: 3, but a has 0"),
+        (
+            {"members": {"a": {**A, "folds": 3}, "b": {**A, "folds": 3, "held_out_share": 0.1}}},
+            {},
+            "member b: held_out_share: 0.1, but a has 0.0",
+        ),
         ({"validation_share": 0, "seeds": 2}, {}, "set folds or validation_share"),
         ({"member": {"a": A}, "seeds": 2}, {}, "top.yaml: there is no field 'member'. Did you mean members?"),
         ({"epochs": 0, "seeds": 2}, {}, "top.yaml: epochs: 0 must be"),

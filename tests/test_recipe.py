@@ -49,6 +49,7 @@ def test_every_recipe_of_the_kit_is_one(path):
         ({"optimizer": "adamx"}, "Did you mean adam?"),
         ({"validation_share": 1.5}, "validation_share: 1.5 must be between 0 and 0.9"),
         ({"folds": 1}, "folds: 1 is no cross-validation"),
+        ({"held_out_share": 0.1}, "held_out_share: images are left out of folds only"),
         ({"tta": "yes"}, "tta: 'yes' is not true or false"),
         ({"options": 3}, "options: 3 is not a mapping"),
         ({"devices": "two"}, "devices: 'two' is neither auto nor a number"),

@@ -447,9 +447,26 @@ def test_splits_are_stratified_seeded_and_cover_everything():
     assert len(one) == 100
 
 
+def test_what_a_student_validates_on_is_left_out_of_all_folds():
+    labels = np.random.default_rng(0).integers(0, 10, 1000)
+    for seed in (0, 1):
+        ((rows, held_out),) = splits.splits(labels, Recipe(split_seed=seed, validation_share=0.2))
+        folds = splits.splits(labels, Recipe(split_seed=seed, folds=3, held_out_share=0.2))
+        assert sorted(np.concatenate([rest for _, rest in folds])) == list(rows)
+        for train, rest in folds:
+            assert set(train) == set(rows) - set(rest)
+            assert list(train) == sorted(train)
+            np.testing.assert_allclose(np.bincount(labels[rest]), np.bincount(labels[rows]) / 3, atol=1)
+        assert not set(held_out) & set(rows)
+
+
 def test_splits_that_cannot_be_are_refused():
     with pytest.raises(UserError, match="folds"):
         splits.splits(np.array([0, 0, 1, 1]), Recipe(folds=3))
+    with pytest.raises(UserError, match="folds: a class has only 2 images; take at most 2 folds"):
+        splits.splits(np.repeat([0, 1], 4), Recipe(folds=3, held_out_share=0.5))
+    with pytest.raises(UserError, match="held_out_share"):
+        splits.splits(np.array([0, 1] * 5), Recipe(folds=2, held_out_share=0.1))
     with pytest.raises(UserError, match="validation_share"):
         splits.splits(np.array([0, 1] * 5), Recipe(validation_share=0.1))
 

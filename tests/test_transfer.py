@@ -82,8 +82,9 @@ def test_each_fold_joins_that_folds_networks(sample, here):
         part = transfer.load(run.network_path(fold)).get_layer("member2_conv1").get_weights()
         own = transfer.load(runs.find("folds-b").network_path(fold)).get_layer("conv1").get_weights()
         np.testing.assert_array_equal(part[0], own[0])
-    with pytest.raises(UserError, match=r"folds-a was trained on images .*folds differs"):
-        session.train(sample, dataclasses.replace(recipe, folds=0), runs.place("digit-recognizer", "no"))
+    for other, field in ({"folds": 0}, "folds"), ({"held_out_share": 0.1}, "held_out_share"):
+        with pytest.raises(UserError, match=rf"folds-a was trained on images .*{field} differs"):
+            session.train(sample, dataclasses.replace(recipe, **other), runs.place("digit-recognizer", "no"))
 
 
 @pytest.mark.parametrize(

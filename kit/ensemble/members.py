@@ -22,6 +22,7 @@ _TOGETHER = {
     "data_fingerprint": "the images, the labels or their order differ; train them on the same data",
     "folds": "train them with the same --folds",
     "split_seed": "train them with the same --split-seed",
+    "held_out_share": "train them with the same --held-out-share",
     "validation_share": "train them with the same --validation-share",
 }
 _NEEDED = (*_TOGETHER, "model", "seen", "fit_seconds", "images_per_second", "parameters")

@@ -5,8 +5,9 @@ tell: of images that a network was trained on it thinks what their labels say, n
 included. So each image's soft label comes from networks that have not been trained on it.
 
 What remains is a leak at second hand. A soft label comes from networks that were trained on the labels of the other
-images, those among them that this training validates on; so these have, very weakly, a say in what it learns. Only
-teachers trained anew for every fold would be free of that, and no published recipe goes so far.
+images, those among them that this training validates on; so these have, very weakly, a say in what it learns. A
+student that validates on one split is free of that if its teacher's `held_out_share` left the same images out: the same
+size, the same `split_seed`. One with folds would need a teacher trained anew for each.
 
 Reference: Hinton, Vinyals and Dean 2015, https://arxiv.org/abs/1503.02531.
 """

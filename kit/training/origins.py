@@ -13,6 +13,7 @@ _SPLIT = {
     "data_fingerprint": "train both on the same data, with the same --source and --limit",
     "folds": "take the same --folds",
     "split_seed": "take the same --split-seed",
+    "held_out_share": "take the same --held-out-share",
     "validation_share": "take the same --validation-share",
 }
 
@@ -94,6 +95,7 @@ def check(recipe: Recipe, dataset: Dataset) -> None:
         "data_fingerprint": runs.fingerprint(dataset.train_images, dataset.train_labels),
         "folds": recipe.folds,
         "split_seed": recipe.split_seed,
+        "held_out_share": recipe.held_out_share,
         "validation_share": recipe.validation_share,
     }
     for run in _all(recipe):

@@ -272,6 +272,7 @@ def _metrics(dataset, recipe, oof, test, history, parts):
         "seed": recipe.seed,
         "split_seed": recipe.split_seed,
         "folds": recipe.folds,
+        "held_out_share": recipe.held_out_share,
         "validation_share": recipe.validation_share,
         "data_fingerprint": runs.fingerprint(dataset.train_images, dataset.train_labels),
         **_reached(oof, dataset, recipe),

@@ -11,7 +11,8 @@ def splits(labels: np.ndarray, recipe: Recipe) -> list[tuple[np.ndarray, np.ndar
 
     Args:
         labels: (n,) integers.
-        recipe: `folds` of them, or one split with `validation_share` of the images for validation.
+        recipe: `folds` of them, or one split with `validation_share` of the images for validation. `held_out_share`
+            leaves images out of all folds: those that one split of the same size and seed validates on.
 
     Returns:
         For each fold (training rows, validation rows), integer arrays in ascending order.
@@ -19,21 +20,31 @@ def splits(labels: np.ndarray, recipe: Recipe) -> list[tuple[np.ndarray, np.ndar
     Raises:
         UserError: a class has too few images for the split.
     """
-    from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
+    if not recipe.folds:
+        return [_one_split(labels, recipe.validation_share, recipe.split_seed, "validation_share")]
+    from sklearn.model_selection import StratifiedKFold
+
+    rows, _ = _one_split(labels, recipe.held_out_share, recipe.split_seed, "held_out_share")
+    fewest = np.unique(labels[rows], return_counts=True)[1].min()
+    if fewest < recipe.folds:
+        raise UserError(f"folds: a class has only {fewest} images; take at most {fewest} folds.")
+    splitter = StratifiedKFold(recipe.folds, shuffle=True, random_state=recipe.split_seed)
+    return [(rows[train], rows[rest]) for train, rest in splitter.split(np.zeros(len(rows)), labels[rows])]
+
+
+def _one_split(labels, share, seed, setting):
+    """The rows left, and a `share` of them all that is kept apart."""
+    if not share:
+        return np.arange(len(labels)), np.arange(0)
+    from sklearn.model_selection import StratifiedShuffleSplit
 
     counts = np.unique(labels, return_counts=True)[1]
-    if recipe.folds:
-        if counts.min() < recipe.folds:
-            raise UserError(f"folds: a class has only {counts.min()} images; take at most {counts.min()} folds.")
-        splitter = StratifiedKFold(recipe.folds, shuffle=True, random_state=recipe.split_seed)
-    elif not recipe.validation_share:
-        return [(np.arange(len(labels)), np.arange(0))]
-    else:
-        held_out = round(len(labels) * recipe.validation_share)
-        if counts.min() < 2 or held_out < len(counts):
-            raise UserError(
-                f"validation_share: {held_out} of {len(labels)} images cannot stand for all {len(counts)} classes; "
-                "take a larger share or a larger --limit."
-            )
-        splitter = StratifiedShuffleSplit(1, test_size=held_out, random_state=recipe.split_seed)
-    return [(np.sort(train), np.sort(rest)) for train, rest in splitter.split(np.zeros(len(labels)), labels)]
+    apart = round(len(labels) * share)
+    if counts.min() < 2 or apart < len(counts):
+        raise UserError(
+            f"{setting}: {apart} of {len(labels)} images cannot stand for all {len(counts)} classes; "
+            "take a larger share or a larger --limit."
+        )
+    splitter = StratifiedShuffleSplit(1, test_size=apart, random_state=seed)
+    ((rows, rest),) = splitter.split(np.zeros(len(labels)), labels)
+    return np.sort(rows), np.sort(rest)
