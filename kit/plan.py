@@ -33,7 +33,6 @@ from kit.runs import Run
 FILE = "plan.yaml"
 FIELDS = ("members", "seeds", "method", "geometric")
 MEMBERS_OWN = ("config", "seeds")
-ONE_SPLIT = ("folds", "split_seed", "held_out_share", "validation_share")
 
 
 @dataclass(frozen=True)
@@ -225,7 +224,7 @@ def _check_together(recipes, where):
         raise UserError(f"{where}: an ensemble joins at least two; take 2 seeds or more, or add a member.")
     first, *others = recipes
     for other in others:
-        for field in ONE_SPLIT if not recipes[first].folds else ONE_SPLIT[:3]:
+        for field in recipe.split_fields(recipes[first].folds):
             one, two = getattr(recipes[first], field), getattr(recipes[other], field)
             if one != two:
                 raise UserError(

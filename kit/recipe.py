@@ -126,6 +126,15 @@ class Recipe:
         return dataclasses.asdict(self)
 
 
+def split_fields(folds: int) -> tuple[str, ...]:
+    """The fields, of a recipe and of a run's metrics, that decide which images train and which validate.
+
+    Args:
+        folds: how many of them; 0 for one split. The share that the other kind of split goes by decides nothing.
+    """
+    return "folds", "split_seed", "held_out_share" if folds else "validation_share"
+
+
 def resolve(competition: str, config: str | None = None, flags: dict[str, Any] | None = None) -> Recipe:
     """Put a recipe together: defaults < the network's own recipe < `config` < `flags`.
 

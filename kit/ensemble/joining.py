@@ -6,7 +6,7 @@ from kit import competitions, plan, runs
 from kit.ensemble import judging, report
 from kit.ensemble.averaging import Mean
 from kit.ensemble.contract import Ensemble
-from kit.ensemble.members import MODEL, Members
+from kit.ensemble.members import MODEL, SPLIT, Members
 from kit.errors import UserError
 from kit.runs import Run
 
@@ -136,8 +136,7 @@ def _metrics(members, fitted, nested, test, weights, seed):
         "source": dataset.source,
         "seen": sorted({*dataset.seen, *(name for one in facts for name in one["seen"])}),
         "seed": seed,
-        **{name: facts[0][name] for name in ("split_seed", "folds", "held_out_share", "validation_share")},
-        "data_fingerprint": facts[0]["data_fingerprint"],
+        **{name: facts[0][name] for name in (*SPLIT, "data_fingerprint")},
         "validation_accuracy": judging.accuracy(nested, labels),
         "validation_log_loss": judging.log_loss(nested, labels),
         "validation_images": len(labels),

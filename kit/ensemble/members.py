@@ -11,6 +11,7 @@ from kit import competitions, runs
 from kit.ensemble import judging
 from kit.errors import UserError
 from kit.loaders import Dataset
+from kit.recipe import split_fields
 from kit.runs import Run
 
 MODEL = "ensemble"  # what an ensemble's metrics and config name as their model
@@ -20,12 +21,9 @@ _TOGETHER = {
     "competition": "an ensemble joins runs of one competition",
     "source": "train them with the same --source",
     "data_fingerprint": "the images, the labels or their order differ; train them on the same data",
-    "folds": "train them with the same --folds",
-    "split_seed": "train them with the same --split-seed",
-    "held_out_share": "train them with the same --held-out-share",
-    "validation_share": "train them with the same --validation-share",
 }
-_NEEDED = (*_TOGETHER, "model", "seen", "fit_seconds", "images_per_second", "parameters")
+SPLIT = ("folds", "split_seed", "held_out_share", "validation_share")  # what metrics say of it
+_NEEDED = (*_TOGETHER, *SPLIT, "model", "seen", "fit_seconds", "images_per_second", "parameters")
 
 
 @dataclass(frozen=True)
@@ -209,9 +207,9 @@ def _facts(run):
 
 
 def _check_together(members, metrics):
-    for field, remedy in _TOGETHER.items():
-        if field == "validation_share" and metrics[0]["folds"]:
-            continue  # with folds the share decides nothing
+    deciding = split_fields(metrics[0]["folds"])
+    of_split = {field: f"train them with the same --{field.replace('_', '-')}" for field in deciding}
+    for field, remedy in (_TOGETHER | of_split).items():
         for run, facts in zip(members, metrics, strict=True):
             first, other = metrics[0][field], facts[field]
             if first != other:

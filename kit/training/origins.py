@@ -5,17 +5,10 @@ import pathlib
 from kit import runs
 from kit.errors import UserError
 from kit.loaders import Dataset
-from kit.recipe import Recipe
+from kit.recipe import Recipe, split_fields
 from kit.runs import Run
 
 NOT_RUNS = ("", "none", "imagenet")
-_SPLIT = {
-    "data_fingerprint": "train both on the same data, with the same --source and --limit",
-    "folds": "take the same --folds",
-    "split_seed": "take the same --split-seed",
-    "held_out_share": "take the same --held-out-share",
-    "validation_share": "take the same --validation-share",
-}
 
 
 def of_weights(recipe: Recipe) -> Run | None:
@@ -91,19 +84,16 @@ def check(recipe: Recipe, dataset: Dataset) -> None:
             raise UserError(f"{run.folder} belongs to {run.competition}, not to {dataset.competition}.")
     if not (recipe.folds or recipe.validation_share):
         return
-    wanted = {
-        "data_fingerprint": runs.fingerprint(dataset.train_images, dataset.train_labels),
-        "folds": recipe.folds,
-        "split_seed": recipe.split_seed,
-        "held_out_share": recipe.held_out_share,
-        "validation_share": recipe.validation_share,
-    }
+    images = runs.fingerprint(dataset.train_images, dataset.train_labels)
+    wanted = {"data_fingerprint": (images, "train both on the same data, with the same --source and --limit")}
+    for field in split_fields(recipe.folds):
+        wanted[field] = (getattr(recipe, field), f"take the same --{field.replace('_', '-')}")
     for run in _all(recipe):
         facts = run.metrics()
         if facts["competition"] != dataset.competition:
             continue
-        for field, remedy in _SPLIT.items():
-            if facts.get(field) != wanted[field] and not (field == "validation_share" and recipe.folds):
+        for field, (value, remedy) in wanted.items():
+            if facts.get(field) != value:
                 raise UserError(
                     f"{run.folder} was trained on images that this training validates on ({field} differs), so its "
                     f"accuracy would be false; {remedy}, or keep none with --validation-share 0."
