@@ -6,11 +6,12 @@ import datetime
 import io
 import pathlib
 
-from kit import atomic, competitions, recipe, zoo
+from kit import competitions, files, zoo
+from kit.benchmarking import measuring
+from kit.benchmarking.measuring import KERAS_MNIST_CONVNET, Job, Measured, mean_and_spread
 from kit.command_line import DONE, command
 from kit.errors import UserError
-from kit.training import measuring
-from kit.training.measuring import KERAS_MNIST_CONVNET, Job, Measured, mean_and_spread
+from kit.recipes import recipe
 
 ROOT = pathlib.Path("benchmarks")
 ALL = "all"
@@ -165,7 +166,7 @@ def _write(path, results, arguments):
         for epoch, (seconds, accuracy) in enumerate(one.epochs, 1):
             row = [arguments.competition, one.name, one.seed, epoch, round(seconds, 3), round(accuracy, 6)]
             table.writerow([*row, *(round(value, 3) if value else "" for value in rest), one.precision, _hardware(one)])
-    atomic.write_text(path, text.getvalue())
+    files.write_text(path, text.getvalue())
 
 
 if __name__ == "__main__":

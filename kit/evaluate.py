@@ -2,19 +2,20 @@
 
 import argparse
 
-from kit import runs
-from kit.command_line import DONE, command, start_keras
+from kit import tracking
+from kit.backend import start_keras
+from kit.command_line import DONE, command
 
 
 @command
 def main(argv: list[str] | None = None) -> int:
     """Judge the run that the flags name; print its scores, write its report."""
     arguments = _parser().parse_args(argv)
-    run = runs.find(arguments.run)
+    run = tracking.find(arguments.run)
     from kit import loaders
-    from kit.evaluation import judged, table
+    from kit.evaluation import evaluation, table
 
-    found = judged.gather(run, arguments.data_dir)
+    found = evaluation.gather(run, arguments.data_dir)
     print(table.summary(found), table.confusion(found), sep="\n\n")
     if worst := table.mistakes(found, 5):
         print("\nworst mistakes:", *worst, sep="\n  ", flush=True)

@@ -2,20 +2,22 @@
 
 import argparse
 
-from kit import competitions, recipe, runs
-from kit.command_line import DONE, command, start_keras
+from kit import competitions, tracking
+from kit.backend import start_keras
+from kit.command_line import DONE, command
 from kit.errors import UserError
+from kit.recipes import recipe
 
 
 @command
 def main(argv: list[str] | None = None) -> int:
     """Predict test images again, with or without test-time augmentation, or pictures from files."""
     arguments = _parser().parse_args(argv)
-    run = runs.find(arguments.run)
+    run = tracking.find(arguments.run)
     if not run.network_paths():
         raise UserError(f"{run.folder} has no network of its own; predict with one of the runs that it was made of.")
     if arguments.images:
-        from kit.pictures import report
+        from kit.photos import report
 
         start_keras()
         return report(run, arguments.images)
@@ -29,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     from kit.training import session
 
     chosen = recipe.from_dict({**config["recipe"], **({"tta": True} if arguments.tta else {})})
-    target = runs.place(run.competition, f"{run.name}-tta") if chosen.tta and not config["recipe"]["tta"] else run
+    target = tracking.place(run.competition, f"{run.name}-tta") if chosen.tta and not config["recipe"]["tta"] else run
     if target.finished and target != run:
         raise UserError(f"{target.folder} exists already; remove it to predict again.")
     metrics = session.predict_again(dataset, chosen, run, target)

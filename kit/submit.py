@@ -40,13 +40,13 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.csv and (arguments.status or arguments.list):
         raise UserError("--status and --list are about all submissions; leave the CSV out.")
 
-    from kit.kaggle_client import PATIENCE
+    from kit.kaggle_client import RETRIES
 
-    return run(arguments, PATIENCE)
+    return run(arguments, RETRIES)
 
 
 def run(arguments: argparse.Namespace, patience) -> int:
-    """Do what the flags say; `patience` is a `kit.kaggle_client.Patience`."""
+    """Do what the flags say; `patience` is a `kit.kaggle_client.Retries`."""
     if arguments.status:
         return _status(arguments, patience)
     if arguments.list:

@@ -6,11 +6,13 @@ import datetime
 import shutil
 import sys
 
-from kit import competitions, locks, plan, recipe, runs, zoo
-from kit.command_line import DONE, FAILED, command, start_keras
+from kit import competitions, locks, tracking, zoo
+from kit.backend import start_keras
+from kit.command_line import DONE, FAILED, command
 from kit.errors import UserError
-from kit.plan import Plan
-from kit.steps import Steps
+from kit.recipes import plan, recipe
+from kit.recipes.plan import Plan
+from kit.timings import Timings
 
 DEFAULT_COMPETITION = "digit-recognizer"
 SOURCES = ("auto", "kaggle", "keras", "sample")
@@ -24,8 +26,8 @@ def main(argv: list[str] | None = None) -> int:
     from kit import loaders
     from kit.loaders.limit import limited
 
-    steps = Steps()
-    with steps.of("load"):
+    timings = Timings()
+    with timings.measure("load"):
         whole = loaders.load(origin["competition"], origin["source"], arguments.data_dir)
     print(loaders.describe(whole), flush=True)
     dataset = limited(whole, origin["limit"])
@@ -33,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     start_keras()
     train = _train_members if isinstance(asked, Plan) else _train_one
     try:
-        train(run, asked, dataset, origin, steps)
+        train(run, asked, dataset, origin, timings)
     except UserError:
         raise
     except (Exception, KeyboardInterrupt) as error:
@@ -48,22 +50,22 @@ def main(argv: list[str] | None = None) -> int:
         raise
     if whole.source == "sample":
         print(loaders.describe(whole))
-    print(steps)
+    print(timings)
     print(f"run: {run.folder}")
     print(f"submission: {run.submission}")
     return DONE
 
 
-def _train_one(run, chosen, dataset, origin, steps):
+def _train_one(run, chosen, dataset, origin, timings):
     """Train one network, and leave nothing of a run whose recipe is wrong."""
     from kit.training import session
 
     if not (run.folder / "config.yaml").exists():
         session.check(dataset, chosen)
-    _train(run, chosen, dataset, origin, steps)
+    _train(run, chosen, dataset, origin, timings)
 
 
-def _train(run, chosen, dataset, origin, steps):
+def _train(run, chosen, dataset, origin, timings):
     """Train one network and write all of its run; of a run that is trained already, what is missing."""
     from kit.training import session
 
@@ -72,15 +74,15 @@ def _train(run, chosen, dataset, origin, steps):
         run.write_config({**origin, "recipe": chosen.as_dict()})
     with _alone(run):
         if not run.finished:
-            session.train(dataset, chosen, run, steps)
-        with steps.of("figures"):
+            session.train(dataset, chosen, run, timings)
+        with timings.measure("figures"):
             _write_figures(run, dataset, chosen)
-        with steps.of("submission"):
+        with timings.measure("submission"):
             _write_submission(run, dataset)
     print(_summary(run, run.metrics()), flush=True)
 
 
-def _train_members(run, planned, dataset, origin, steps):
+def _train_members(run, planned, dataset, origin, timings):
     """Train the plan's members that are not trained yet, one after the other, and join all of them."""
     from kit import ensemble
     from kit.training import session
@@ -101,9 +103,9 @@ def _train_members(run, planned, dataset, origin, steps):
             print(f"\nmember {number} of {len(todo)}: {member.name} ({about})", flush=True)
             if not kept:
                 with _told_of(name):
-                    _train(member, chosen, dataset, origin, steps)
+                    _train(member, chosen, dataset, origin, timings)
         print()
-        with steps.of("ensemble"):
+        with timings.measure("ensemble"):
             _write_curves(run, members)
             estimator = ensemble.estimator(planned.method, planned.geometric)
             metrics = ensemble.join(run, ensemble.read(members, dataset), planned.method, estimator)
@@ -188,7 +190,7 @@ def _new(arguments):
     chosen = next(iter(planned.members.values())) if planned else recipe.resolve(competition, arguments.config, flags)
     zoo.find(chosen.model)
     name = arguments.name or plan.named_by_file(arguments.config)
-    run = runs.place(competition, name or f"{chosen.model}-{datetime.datetime.now():%Y%m%d-%H%M%S}")
+    run = tracking.place(competition, name or f"{chosen.model}-{datetime.datetime.now():%Y%m%d-%H%M%S}")
     if plan.begun(run):
         raise UserError(f"{run.folder} was begun and not finished; go on with --resume, or take another --name.")
     for one in [run, *(planned.runs(run) if planned else [])]:
@@ -204,7 +206,7 @@ def _interrupted(arguments):
     """A run that was begun, and the recipe or plan and the data that it was begun with."""
     name = arguments.name or plan.named_by_file(arguments.config)
     if name:
-        run = runs.place(arguments.competition or DEFAULT_COMPETITION, name)
+        run = tracking.place(arguments.competition or DEFAULT_COMPETITION, name)
     else:
         run = _newest_unfinished(arguments.competition)
     if plan.begun(run):
@@ -221,7 +223,7 @@ def _interrupted(arguments):
 
 def _newest_unfinished(competition):
     """The run to go on with where none is named; a plan, where it is a plan's member."""
-    candidates = {run.folder / "config.yaml": run for run in runs.every(competition) if not run.finished}
+    candidates = {run.folder / "config.yaml": run for run in tracking.every(competition) if not run.finished}
     for run in plan.unfinished(competition):
         candidates[run.folder / plan.FILE] = run
         for member in plan.read(run)[0].runs(run):

@@ -15,7 +15,7 @@ import tomllib
 
 import jupytext
 
-from kit import atomic
+from kit import files
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 PYPROJECT = FOLDER.parent / "pyproject.toml"
@@ -70,7 +70,7 @@ def main() -> int:
     for path in set(FOLDER.glob("*.ipynb")) - set(built):
         path.unlink()
     for path, text in built.items():
-        atomic.write_text(path, text)
+        files.write_text(path, text)
         print(path.relative_to(FOLDER.parent))
     if "/OWNER/" in address:
         print(f"note: the badges lead to {address}; set [project.urls] Repository in pyproject.toml to your fork.")

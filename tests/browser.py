@@ -16,7 +16,7 @@ import sys
 import threading
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 120  # seconds for an answer, on a machine that is busy with other tests
+RETRIES = 120  # seconds for an answer, on a machine that is busy with other tests
 # The protocol's pipe is on descriptors 3 and 4, whatever they were here.
 LAUNCH = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
@@ -93,7 +93,7 @@ class Page:
 
     def _until(self, fits) -> dict:
         while True:
-            told = self._answers.get(timeout=PATIENCE)
+            told = self._answers.get(timeout=RETRIES)
             if told is None:
                 raise RuntimeError(f"the browser ended with status {self.process.wait()}")
             if "method" in told:

@@ -1,6 +1,6 @@
 """What tests ask of a figure."""
 
-from kit.figures import canvas
+from kit.figures import style
 
 
 def texts(figure) -> list[str]:
@@ -10,4 +10,4 @@ def texts(figure) -> list[str]:
 
 def is_png(figure) -> bool:
     """Whether the figure can be drawn."""
-    return canvas.png(figure, 30).startswith(b"\x89PNG")
+    return style.png(figure, 30).startswith(b"\x89PNG")

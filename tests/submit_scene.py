@@ -9,21 +9,21 @@ import sys
 import kaggle_stand_in
 import numpy as np
 
-from kit import competitions, runs, submission, submit
+from kit import competitions, submission, submit, tracking
 from kit.command_line import command
-from kit.kaggle_client import Patience
+from kit.kaggle_client import Retries
 from kit.submission.ledger import Ledger, Line
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 DIGITS = competitions.get("digit-recognizer")
-QUICK = Patience(
+QUICK = Retries(
     pauses=(0.01,) * 4, unreachable=1, connect=2, read=2, looks=(0.01,) * 3, polls=(0.01,), score=2, longest=1
 )
 CHILD = f"""
 import sys
 from kit import submit
 from kit.command_line import command
-from kit.kaggle_client import Patience
+from kit.kaggle_client import Retries
 patience = {QUICK!r}
 sys.exit(command(lambda argv: submit.run(submit.parser().parse_args(argv), patience))(sys.argv[1:]))
 """
@@ -45,7 +45,7 @@ class Scene:
 
     def run(self, name: str = "r", labels: np.ndarray | None = None, **metrics) -> pathlib.Path:
         """Leave a finished run and its submission, and return the CSV's path."""
-        run = runs.Run(pathlib.Path("runs/digit-recognizer") / name)
+        run = tracking.Run(pathlib.Path("runs/digit-recognizer") / name)
         run.write_config({"model": "resnet_small"})
         plain = {"competition": DIGITS.name, "model": "resnet_small", "source": "kaggle", "seen": [], "folds": 0}
         run.write_metrics({**plain, "validation_accuracy": 0.9941, **metrics})

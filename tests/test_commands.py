@@ -14,8 +14,9 @@ import time
 import numpy as np
 import pytest
 
-from kit import recipe, runs, zoo
+from kit import tracking, zoo
 from kit.command_line import DONE, WRONG_INPUT
+from kit.recipes import recipe
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 QUICK = ["--source", "sample", "--limit", "200", "--model", "lenet_small", "--epochs", "2", "--precision", "float32"]
@@ -78,7 +79,7 @@ def test_a_training_leaves_all_that_is_promised(workplace, capsys):
     assert all(bool(step[3]) == (sys.platform != "win32") for step in steps)
     assert sum("SAMPLE DATA" in line for line in lines) == 2
     assert any(re.search(r"kit\.download digit-recognizer", line) for line in lines)
-    run = runs.find("first")
+    run = tracking.find("first")
     left = {str(path.relative_to(run.folder)) for path in run.folder.rglob("*") if path.is_file()}
     assert left == {
         *("config.yaml", "history.csv", "metrics.json", "oof.npy", "test.npy", "fold-0.keras", "best-0.keras"),
@@ -97,8 +98,8 @@ def test_a_training_leaves_all_that_is_promised(workplace, capsys):
 
 def test_the_same_command_twice_gives_the_same_bits(workplace):
     assert train("--name", "one") == train("--name", "two") == DONE
-    np.testing.assert_array_equal(runs.find("one").test(), runs.find("two").test())
-    assert runs.find("one").submission.read_bytes() == runs.find("two").submission.read_bytes()
+    np.testing.assert_array_equal(tracking.find("one").test(), tracking.find("two").test())
+    assert tracking.find("one").submission.read_bytes() == tracking.find("two").submission.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -132,10 +133,10 @@ def test_wrong_input_is_one_line_and_leaves_nothing(workplace, capfd, flags, wor
 
 def test_nothing_is_overwritten(workplace, capsys):
     assert train("--name", "mine") == DONE
-    before = runs.find("mine").metrics()
+    before = tracking.find("mine").metrics()
     assert train("--name", "mine") == WRONG_INPUT
     assert "exists already" in capsys.readouterr().err
-    assert runs.find("mine").metrics() == before
+    assert tracking.find("mine").metrics() == before
 
 
 def test_resume_refuses_what_it_cannot_keep(workplace, capsys):
@@ -144,7 +145,7 @@ def test_resume_refuses_what_it_cannot_keep(workplace, capsys):
     assert train("--name", "mine") == DONE
     assert main(["--resume", "--name", "mine"]) == WRONG_INPUT
     assert "is finished" in capsys.readouterr().err
-    (runs.find("mine").folder / "metrics.json").unlink()
+    (tracking.find("mine").folder / "metrics.json").unlink()
     assert train("--name", "mine") == WRONG_INPUT
     assert "go on with --resume" in capsys.readouterr().err
     assert main(["--resume", "--name", "mine", "--epochs", "9"]) == WRONG_INPUT
@@ -155,7 +156,7 @@ def test_resume_refuses_what_it_cannot_keep(workplace, capsys):
 
 LONG = [
     *("--source", "sample", "--limit", "400", "--model", "digit_cnn", "--options", "width=4", "--epochs", "4"),
-    *("--folds", "2", "--batch-size", "32", "--precision", "float32", "--shift", "2", "--average", "0.9"),
+    *("--folds", "2", "--batch-size", "32", "--precision", "float32", "--shift", "2", "--ema", "0.9"),
 ]
 
 
@@ -200,7 +201,7 @@ def test_killed_at_random_moments_a_training_ends_as_if_nothing_had_been(workpla
     _, said = process.communicate(timeout=300)
     assert process.returncode == DONE, said
     assert len(seen) > 1, "it was killed at different moments"
-    one, two = runs.find("whole"), runs.find("killed")
+    one, two = tracking.find("whole"), tracking.find("killed")
     np.testing.assert_array_equal(one.test(), two.test())
     np.testing.assert_array_equal(one.oof(), two.oof())
     assert one.submission.read_bytes() == two.submission.read_bytes()
@@ -226,7 +227,7 @@ def test_two_processes_do_not_train_one_run(workplace, capsys):
     from kit.train import main
 
     assert train("--name", "mine") == DONE
-    run = runs.find("mine")
+    run = tracking.find("mine")
     (run.folder / "metrics.json").unlink()
     with locks.locked(run.folder / ".working" / "lock"):
         assert main(["--resume", "--name", "mine"]) == WRONG_INPUT
@@ -241,14 +242,14 @@ def test_predict_again_and_with_views(workplace, capsys):
     from kit.predict import main
 
     assert train("--name", "mine") == DONE
-    run = runs.find("mine")
+    run = tracking.find("mine")
     before, written = run.test(), run.submission.read_bytes()
     assert main(["digit-recognizer/mine"]) == DONE
     np.testing.assert_array_equal(run.test(), before)
     assert run.submission.read_bytes() == written
     assert main(["mine", "--tta"]) == DONE
     assert capsys.readouterr().out.splitlines()[-2] == "run: runs/digit-recognizer/mine-tta"
-    bettered = runs.find("mine-tta")
+    bettered = tracking.find("mine-tta")
     assert (bettered.test() != before).any()
     assert sum(bettered.metrics()["tta_weights"]) == pytest.approx(1, abs=1e-3)
     assert main(["mine", "--tta"]) == WRONG_INPUT
@@ -258,7 +259,7 @@ def test_predict_refuses_other_data(workplace, capsys):
     from kit.predict import main
 
     assert train("--name", "mine") == DONE
-    run = runs.find("mine")
+    run = tracking.find("mine")
     run.write_config({**run.config(), "limit": 150})
     assert main(["mine"]) == WRONG_INPUT
     assert "other images" in capsys.readouterr().err

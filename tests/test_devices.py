@@ -9,12 +9,12 @@ import pytest
 
 # Trains the same recipe on one device and on two; prints how far apart the weights are, and how far they have moved.
 TWICE = """
-from kit.command_line import start_keras
+from kit.backend import start_keras
 start_keras()
 import keras, numpy as np
 from kit import loaders
 from kit.loaders.limit import limited
-from kit.recipe import Recipe
+from kit.recipes.recipe import Recipe
 from kit.training import devices, session, splits, inference
 from kit.training.fit import fit
 
@@ -71,8 +71,8 @@ def test_jax_trains_resnet_small_on_the_sample(workplace):
     shown = run(
         "from kit.train import main\n"
         "assert main(['--model', 'resnet_small', '--source', 'sample', '--name', 'jax', '--epochs', '8']) == 0\n"
-        "from kit import runs\n"
-        "metrics = runs.find('jax').metrics()\n"
+        "from kit import tracking\n"
+        "metrics = tracking.find('jax').metrics()\n"
         "assert metrics['hardware']['backend'] == 'jax'\n"
         "assert metrics['validation_accuracy'] > 0.9, metrics\n",
         KERAS_BACKEND="jax",

@@ -5,11 +5,11 @@ import functools
 import numpy as np
 import pytest
 
-from kit import loaders, runs
+from kit import loaders, tracking
 from kit.command_line import DONE, WRONG_INPUT
 from kit.errors import UserError
 from kit.loaders.limit import limited
-from kit.recipe import Recipe
+from kit.recipes.recipe import Recipe
 from kit.train import main
 from kit.training import session, splits
 
@@ -32,13 +32,13 @@ def digits(loaded_once):
 
 def teacher(dataset, oof, name="teacher", competition=DIGITS, **facts):
     """Write a run as a training with folds leaves it."""
-    run = runs.place(competition, name)
+    run = tracking.place(competition, name)
     run.write_config({"competition": competition, "source": "sample", "limit": 300})
     run.write_array("oof", oof.astype(np.float32))
     metrics = {"competition": competition, "model": "net", "source": "sample", "seen": ["mnist"], "split_seed": 0}
     metrics |= {"folds": 5, "held_out_share": 0.0, "validation_share": 0.1}
     metrics |= {"fit_seconds": 1.0, "images_per_second": 1.0, "parameters": 1}
-    metrics |= {"data_fingerprint": runs.fingerprint(dataset.train_images, dataset.train_labels)}
+    metrics |= {"data_fingerprint": tracking.fingerprint(dataset.train_images, dataset.train_labels)}
     run.write_metrics(metrics | facts)
     return run
 
@@ -74,7 +74,7 @@ def test_a_network_learns_what_its_teacher_thinks(workplace, digits, capsys):
     teacher(digits, beside(digits))
     flags = ["--epochs", "8", "--batch-size", "32", "--teacher", "teacher", "--teacher-share", "1", "--name", "student"]
     assert main([*QUICK, *flags]) == DONE
-    run = runs.find("student")
+    run = tracking.find("student")
     predicted, labels = run.oof(), digits.train_labels
     known = ~np.isnan(predicted[:, 0])
     said = predicted[known].argmax(axis=1)
@@ -89,10 +89,10 @@ def test_a_teacher_may_leave_out_what_its_student_validates_on(workplace, digits
     assert main([*common, "--folds", "2", "--held-out-share", "0.2", "--name", "teacher"]) == DONE
     student = Recipe(teacher="teacher", teacher_share=1.0, split_seed=3, validation_share=0.2)
     rows, split = split_of(digits, student)
-    known = ~np.isnan(runs.find("teacher").oof()).any(axis=1)
+    known = ~np.isnan(tracking.find("teacher").oof()).any(axis=1)
     np.testing.assert_array_equal(np.flatnonzero(known), rows)
-    np.testing.assert_allclose(split.targets, runs.find("teacher").oof()[rows], atol=1e-6)
-    metrics = runs.find("teacher").metrics()
+    np.testing.assert_allclose(split.targets, tracking.find("teacher").oof()[rows], atol=1e-6)
+    metrics = tracking.find("teacher").metrics()
     assert (metrics["held_out_share"], len(metrics["fold_accuracies"])) == (0.2, 2)
 
 
@@ -101,8 +101,8 @@ def test_a_trained_ensemble_teaches(workplace, digits):
     assert main([*common, "--seeds", "2", "--name", "both"]) == DONE
     assert main([*common, "--teacher", "both", "--name", "student"]) == DONE
     assert main([*common, "--name", "alone"]) == DONE
-    assert runs.find("student").metrics()["teacher"] == "both"
-    assert (runs.find("student").test() != runs.find("alone").test()).any()
+    assert tracking.find("student").metrics()["teacher"] == "both"
+    assert (tracking.find("student").test() != tracking.find("alone").test()).any()
 
 
 @pytest.mark.parametrize(
@@ -132,4 +132,4 @@ def test_what_cannot_teach_is_refused_before_anything_is_trained(workplace, digi
     said = capsys.readouterr().err
     assert words in said
     assert said.count("\n") == 1
-    assert not runs.place(DIGITS, "student").folder.exists()
+    assert not tracking.place(DIGITS, "student").folder.exists()

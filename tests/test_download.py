@@ -15,14 +15,14 @@ from submit_scene import QUICK, REPOSITORY
 
 from kit import download, kaggle_client
 from kit.errors import Failure, UserError
-from kit.kaggle_client import Patience, bundle, connection, official
+from kit.kaggle_client import Retries, bundle, connection, official
 from kit.loaders import kaggle_files
 
 NAME = "digit-recognizer"
 kills = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 CHILD = f"""
 import pathlib, sys
-from kit.kaggle_client import Patience, download
+from kit.kaggle_client import Retries, download
 print(download({NAME!r}, pathlib.Path(sys.argv[1]), {QUICK!r}))
 """
 
@@ -40,7 +40,7 @@ def folder(tmp_path) -> pathlib.Path:
     return tmp_path / "data" / NAME
 
 
-def fetch(folder: pathlib.Path, patience: Patience = QUICK) -> pathlib.Path:
+def fetch(folder: pathlib.Path, patience: Retries = QUICK) -> pathlib.Path:
     return kaggle_client.download(NAME, folder, patience)
 
 
@@ -164,21 +164,21 @@ def test_retry_after_is_kept(stand_in, folder, monkeypatch):
     date = email.utils.format_datetime(datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=50), True)
     for asked in ("30", date):
         stand_in.fault("DownloadDataFiles", kaggle.answers(429, **{"Retry-After": asked}))
-    fetch(folder, Patience(pauses=(0.01, 0.01), longest=60))
+    fetch(folder, Retries(pauses=(0.01, 0.01), longest=60))
     assert pauses[0] == 30
     assert 40 < pauses[1] <= 50
 
 
 def test_a_storage_that_hangs_is_asked_again(stand_in, folder):
     stand_in.fault("GET", kaggle.hangs(5))
-    fetch(folder, Patience(pauses=(0.01,), read=0.3))
+    fetch(folder, Retries(pauses=(0.01,), read=0.3))
     assert is_whole(folder, stand_in)
 
 
 def test_a_bundle_that_changed_in_between_is_begun_anew(stand_in, folder):
     stand_in.fault("GET", kaggle.truncates(200_000), kaggle.drops)
     with pytest.raises(Failure):
-        fetch(folder, Patience(pauses=()))
+        fetch(folder, Retries(pauses=()))
     stand_in.bundles[NAME] = kaggle.bundle(rows=30)
     stand_in.etag = '"second"'
     fetch(folder)

@@ -5,9 +5,9 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from kit import ensemble
+from kit import ensemble, metrics
 from kit.ensemble import hill_climb
-from kit.ensemble.judging import fold_of_each
+from kit.ensemble.scoring import fold_of_each
 
 ESTIMATORS = [
     ensemble.Mean(),
@@ -37,7 +37,7 @@ def softmax(logits):
 
 
 def accuracies(oof, labels):
-    return np.array([ensemble.accuracy(member, labels) for member in oof])
+    return np.array([metrics.accuracy(labels, member) for member in oof])
 
 
 @every_estimator
@@ -57,7 +57,7 @@ def test_estimators_keep_scikit_learns_contract(estimator):
     assert predicted.shape == (50, 5)
     np.testing.assert_allclose(predicted.sum(axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(fresh.predict(oof[:, :50]), predicted.argmax(axis=1))
-    assert fresh.score(oof, labels) == ensemble.accuracy(fresh.predict_proba(oof), labels)
+    assert fresh.score(oof, labels) == metrics.accuracy(labels, fresh.predict_proba(oof))
     assert fresh.score(oof, labels) > 0.8
 
 
@@ -136,10 +136,10 @@ def test_fitted_weights_lie_on_the_simplex_and_never_lose_to_the_plain_mean(geom
     assert (fitted.weights_ >= 0).all()
     assert fitted.weights_.sum() == pytest.approx(1)
     plain = ensemble.Mean(geometric).fit(oof, labels).predict_proba(oof)
-    loss = ensemble.log_loss(fitted.predict_proba(oof), labels)
-    assert loss <= ensemble.log_loss(plain, labels) + 1e-6
+    loss = metrics.log_loss(labels, fitted.predict_proba(oof))
+    assert loss <= metrics.log_loss(labels, plain) + 1e-6
     if geometric:  # convex: no single member is better either
-        assert loss <= min(ensemble.log_loss(member, labels) for member in oof) + 1e-4
+        assert loss <= min(metrics.log_loss(labels, member) for member in oof) + 1e-4
 
 
 def test_fitted_weights_find_those_that_the_labels_were_drawn_with():
@@ -160,8 +160,8 @@ def test_fitted_weights_do_not_mistake_certainty_for_skill(geometric):
     careful = [softmax(0.3 * (truth + rng.normal(0, 1.0, truth.shape))) for _ in range(2)]
     sure = softmax(1.5 * (truth + rng.normal(0, 1.4, truth.shape)))
     oof = np.stack([*careful, sure])
-    assert ensemble.log_loss(sure, labels) < ensemble.log_loss(careful[0], labels)
-    assert ensemble.accuracy(sure, labels) < ensemble.accuracy(careful[0], labels)
+    assert metrics.log_loss(labels, sure) < metrics.log_loss(labels, careful[0])
+    assert metrics.accuracy(labels, sure) < metrics.accuracy(labels, careful[0])
     fitted = ensemble.Weighted(geometric=geometric).fit(oof, labels)
     assert fitted.temperature_ < 1
     assert fitted.score(oof, labels) > accuracies(oof, labels).max() + 0.005
@@ -211,7 +211,7 @@ def test_stack_mends_what_all_members_get_wrong():
     swapped = oof[:, :, [0, 2, 1, 3, 4]]
     assert ensemble.Mean().fit(swapped, labels).score(swapped, labels) < 0.7
     nested = ensemble.nested_probabilities(ensemble.Stack(), swapped, labels)
-    assert ensemble.accuracy(nested, labels) > accuracies(oof, labels).max()
+    assert metrics.accuracy(labels, nested) > accuracies(oof, labels).max()
 
 
 def test_stack_gives_a_class_that_it_never_saw_no_chance():
@@ -231,8 +231,8 @@ def test_stack_gives_a_class_that_it_never_saw_no_chance():
 def test_nested_estimate_is_honest_on_noise(estimator, flattery):
     rng = np.random.default_rng(0)
     noise, labels = rng.dirichlet(np.ones(10), (40, 250)).astype(np.float32), rng.integers(0, 10, 250)
-    own = ensemble.accuracy(clone(estimator).fit(noise, labels).predict_proba(noise), labels)
-    honest = ensemble.accuracy(ensemble.nested_probabilities(estimator, noise, labels), labels)
+    own = metrics.accuracy(labels, clone(estimator).fit(noise, labels).predict_proba(noise))
+    honest = metrics.accuracy(labels, ensemble.nested_probabilities(estimator, noise, labels))
     assert abs(honest - 0.1) < 4 * np.sqrt(0.1 * 0.9 / 250)
     assert own > honest + flattery
 
@@ -280,15 +280,15 @@ def test_mcnemar_counts_and_weighs_the_images_that_change():
     first, second = np.tile(right, (100, 1)), np.tile(right, (100, 1))
     first[:10] = wrong
     second[10:12] = wrong
-    found = ensemble.mcnemar(labels, first, second)
+    found = metrics.mcnemar(labels, first, second)
     assert (found.gained, found.lost) == (10, 2)
     assert found.p_value == pytest.approx(0.03857, abs=1e-5)  # 2 * P(at most 2 of 12 tosses are heads)
-    back = ensemble.mcnemar(labels, second, first)
+    back = metrics.mcnemar(labels, second, first)
     assert (back.gained, back.lost, back.p_value) == (2, 10, found.p_value)
-    assert ensemble.mcnemar(labels, first, first).p_value == 1
+    assert metrics.mcnemar(labels, first, first).p_value == 1
 
 
 def test_disagreement_is_the_share_of_images():
     predicted = np.array([[0, 1, 2, 2], [0, 1, 2, 0], [1, 1, 0, 0]])
     expected = [[0, 0.25, 0.75], [0.25, 0, 0.5], [0.75, 0.5, 0]]
-    np.testing.assert_allclose(ensemble.disagreement(predicted), expected)
+    np.testing.assert_allclose(metrics.disagreement(predicted), expected)

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from kit import competitions, loaders, runs
+from kit import competitions, loaders, tracking
 from kit.ensemble.__main__ import main
-from kit.ensemble.judging import accuracy
 from kit.loaders.limit import limited
+from kit.metrics import accuracy
 
 DIGITS = "digit-recognizer"
 
@@ -43,7 +43,7 @@ def leave_run(name, dataset, seed, known=None, competition=DIGITS, limit=0, **fa
     oof = chances(rng, dataset.train_labels)
     if known is not None:
         oof[~known] = np.nan
-    run = runs.place(competition, name)
+    run = tracking.place(competition, name)
     run.write_config({"competition": competition, "source": "sample", "limit": limit, "recipe": {"model": "net"}})
     run.write_array("oof", oof)
     run.write_array("test", chances(rng, np.arange(len(dataset.test_ids)) % 10))
@@ -58,7 +58,7 @@ def leave_run(name, dataset, seed, known=None, competition=DIGITS, limit=0, **fa
             "folds": 5,
             "held_out_share": 0.0,
             "validation_share": 0.1,
-            "data_fingerprint": runs.fingerprint(dataset.train_images, dataset.train_labels),
+            "data_fingerprint": tracking.fingerprint(dataset.train_images, dataset.train_labels),
             "fit_seconds": 10.0 * (seed + 1),
             "images_per_second": 100.0,
             "parameters": 1000,
@@ -91,12 +91,12 @@ def refusal(capsys, *argv):
 def test_an_ensemble_is_a_run_like_any_other(method, trained, digits, capsys):
     assert main(["net_0", "net_1", "net_2", "--method", method, "--name", "joined"]) == 0
     printed = capsys.readouterr().out
-    run = runs.find("joined")
+    run = tracking.find("joined")
     assert printed.splitlines()[-2:] == [f"run: {run.folder}", f"submission: {run.submission}"]
     metrics, config = run.metrics(), run.config()
     oof, test = run.oof(), run.test()
     assert oof.dtype == test.dtype == np.float32
-    assert metrics["validation_accuracy"] == accuracy(oof, digits.train_labels)
+    assert metrics["validation_accuracy"] == accuracy(digits.train_labels, oof)
     assert metrics["validation_accuracy"] > max(one["validation_accuracy"] for one in metrics["members"].values())
     np.testing.assert_allclose(test.sum(axis=1), 1, atol=1e-4)
     assert metrics["model"] == config["model"] == "ensemble"
@@ -118,14 +118,14 @@ def test_the_table_has_every_member_the_mean_and_the_method(trained, digits, cap
     assert main(["net_*", "--method", "weighted"]) == 0
     printed = capsys.readouterr().out
     for run in trained:
-        assert f"{run.name}       {accuracy(run.oof(), digits.train_labels):8.3%}" in printed
+        assert f"{run.name}       {accuracy(digits.train_labels, run.oof()):8.3%}" in printed
     mean = np.mean([run.oof() for run in trained], axis=0)
-    assert f"plain mean  {accuracy(mean, digits.train_labels):8.3%}" in printed
+    assert f"plain mean  {accuracy(digits.train_labels, mean):8.3%}" in printed
     assert "\nweighted    " in printed
     assert "all 1,491 training images" in printed
     assert printed.count("McNemar's p") == 2
     assert "SAMPLE DATA" in printed
-    assert runs.every(DIGITS)[-1].name.startswith("ensemble-")
+    assert tracking.every(DIGITS)[-1].name.startswith("ensemble-")
 
 
 def test_a_gain_within_noise_is_warned_of_and_a_real_one_is_not(trained, digits, capsys):
@@ -151,7 +151,7 @@ def test_without_folds_the_shared_validation_rows_judge(workplace, digits, capsy
     leave_run("b", digits, 1, fewer, folds=0)
     assert main(["a", "b", "--method", "hill-climb", "--name", "joined"]) == 0
     assert f"the {fewer.sum():,} of 1,491 training images that all runs have predicted" in capsys.readouterr().out
-    run = runs.find("joined")
+    run = tracking.find("joined")
     np.testing.assert_array_equal(np.isnan(run.oof()).any(axis=1), ~fewer)
     assert run.metrics()["validation_images"] == fewer.sum()
     assert "fold_accuracies" not in run.metrics()
@@ -160,15 +160,15 @@ def test_without_folds_the_shared_validation_rows_judge(workplace, digits, capsy
 def test_an_ensemble_can_be_joined_again_but_a_pattern_passes_it_by(trained, capsys):
     assert main(["net_0", "net_1", "--method", "hill-climb", "--name", "net_both"]) == 0
     assert main(["net_both", "net_2", "--name", "again"]) == 0
-    assert runs.find("again").config()["members"] == ["net_both", "net_2"]
+    assert tracking.find("again").config()["members"] == ["net_both", "net_2"]
     assert main(["net_*", "net_1", "net_both", "--name", "all"]) == 0
-    assert runs.find("all").config()["members"] == ["net_0", "net_1", "net_2", "net_both"]
+    assert tracking.find("all").config()["members"] == ["net_0", "net_1", "net_2", "net_both"]
 
 
 def test_given_weights_belong_to_the_runs_in_their_order(trained, workplace):
     folder = workplace / "runs" / DIGITS / "net_0"
     assert main(["net_1", str(folder), "--method", "weighted", "--weights", "3,1", "--name", "joined"]) == 0
-    run = runs.find("joined")
+    run = tracking.find("joined")
     assert run.config()["weights"] == {"net_1": 0.75, "net_0": 0.25}
     np.testing.assert_allclose(run.test(), 0.75 * trained[1].test() + 0.25 * trained[0].test(), atol=1e-6)
 
@@ -176,7 +176,7 @@ def test_given_weights_belong_to_the_runs_in_their_order(trained, workplace):
 def test_geometric_mean_by_option(trained):
     assert main(["net_*", "--geometric", "--name", "joined"]) == 0
     product = np.prod([run.test().astype(np.float64) for run in trained], axis=0) ** (1 / 3)
-    np.testing.assert_allclose(runs.find("joined").test(), product / product.sum(axis=1, keepdims=True), atol=1e-5)
+    np.testing.assert_allclose(tracking.find("joined").test(), product / product.sum(axis=1, keepdims=True), atol=1e-5)
 
 
 def test_runs_on_a_part_of_the_data_are_joined_on_that_part(workplace, digits):
@@ -184,14 +184,14 @@ def test_runs_on_a_part_of_the_data_are_joined_on_that_part(workplace, digits):
     for seed in (0, 1):
         leave_run(f"quick_{seed}", part, seed, limit=300)
     assert main(["quick_*", "--name", "joined"]) == 0
-    assert runs.find("joined").oof().shape == (300, 10)
-    assert runs.find("joined").config()["limit"] == 300
+    assert tracking.find("joined").oof().shape == (300, 10)
+    assert tracking.find("joined").config()["limit"] == 300
 
 
 def test_the_same_command_gives_the_same_files(trained):
     for name in ("one", "same"):
         assert main(["net_*", "--method", "weighted", "--seed", "4", "--name", name]) == 0
-    one, same = runs.find("one"), runs.find("same")
+    one, same = tracking.find("one"), tracking.find("same")
     for file in ("oof.npy", "test.npy", "metrics.json", "config.yaml"):
         assert (one.folder / file).read_bytes() == (same.folder / file).read_bytes()
 
@@ -212,7 +212,7 @@ def test_runs_that_do_not_belong_together_are_refused(facts, reason, trained, ca
     line = refusal(capsys, "net_*", "--name", "joined")
     assert reason in line
     assert f"{trained[1].folder} does not belong to {trained[0].folder}" in line
-    assert not (runs.ROOT / DIGITS / "joined").exists()
+    assert not (tracking.ROOT / DIGITS / "joined").exists()
 
 
 def test_the_validation_share_counts_where_there_are_no_folds(trained, capsys):
@@ -274,7 +274,7 @@ def test_unfinished_and_damaged_runs_are_refused(trained, capsys):
     for break_it, reason in faults:
         break_it()
         assert reason in refusal(capsys, "net_*", "--name", "joined")
-        assert not (runs.ROOT / DIGITS / "joined" / "config.yaml").exists()
+        assert not (tracking.ROOT / DIGITS / "joined" / "config.yaml").exists()
         for file, content in whole.items():
             (broken.folder / file).write_bytes(content)
     assert main(["net_*", "--name", "joined"]) == 0
@@ -334,11 +334,11 @@ def test_two_folders_of_one_name_are_refused(trained, workplace, capsys):
 
 def test_files_are_plain_json_and_yaml(trained):
     assert main(["net_*", "--method", "hill-climb", "--name", "joined"]) == 0
-    folder = runs.find("joined").folder
+    folder = tracking.find("joined").folder
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     assert set(metrics) >= {"competition", "source", "split_seed", "data_fingerprint", "validation_log_loss"}
     assert yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["options"]["bags"] == 20
-    assert competitions.get(metrics["competition"]).classes == runs.find("joined").oof().shape[1]
+    assert competitions.get(metrics["competition"]).classes == tracking.find("joined").oof().shape[1]
 
 
 def test_help_needs_no_heavy_import():

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from drawings import is_png, texts
 
-from kit import ensemble, figures
+from kit import figures, metrics
 
 
 @pytest.mark.parametrize("members", [2, 5, 20, 60])
 def test_disagreement_is_shown_for_few_and_for_many(members):
     predicted = np.random.default_rng(0).integers(0, 10, (members, 200))
-    shares = ensemble.disagreement(predicted)
+    shares = metrics.disagreement(predicted)
     figure = figures.pairwise_disagreement([f"net-{one}" for one in range(members)], shares, np.full(members, 0.987))
     numbers = [text for text in texts(figure) if text == f"{100 * shares[0, 1]:.2f}"]
     assert bool(numbers) == (members <= 12)

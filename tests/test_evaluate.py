@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kit import loaders, pictures, recipe, runs
+from kit import loaders, photos, tracking
 from kit.command_line import DONE, WRONG_INPUT
 from kit.evaluate import main as evaluate
-from kit.evaluation import judged, metrics, report, table
-from kit.figures import canvas
+from kit.evaluation import evaluation, report, table
+from kit.evaluation.scores import score
+from kit.figures import style
 from kit.loaders.limit import limited
 from kit.predict import main as predict
+from kit.recipes import recipe
 from kit.training import splits
 
 LIMIT = 200
@@ -34,8 +36,8 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         assert train([*quick, "--precision", "float32", "--name", "net", "--validation-share", "0.3"]) == DONE
-        net = runs.find("net")
-        both = runs.place("digit-recognizer", "both")
+        net = tracking.find("net")
+        both = tracking.place("digit-recognizer", "both")
         both.write_config({**net.config(), "model": "ensemble", "method": "mean", "members": ["net", "gone"]})
         both.write_array("oof", net.oof())
         member = {"validation_accuracy": 0.5, "validation_log_loss": 1.25}
@@ -83,7 +85,7 @@ def test_scores_by_hand():
     probabilities = np.array(
         [[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.1, 0.8, 0.1], [0.1, 0.7, 0.2], [0.2, 0.5, 0.3]], np.float32
     )
-    scores = metrics.score(labels, probabilities, ("a", "b", "c"))
+    scores = score(labels, probabilities, ("a", "b", "c"))
     assert scores.images == 5
     assert scores.accuracy == pytest.approx(0.6)
     assert scores.accuracy_error == pytest.approx(np.sqrt(0.6 * 0.4 / 5))
@@ -98,7 +100,7 @@ def test_scores_by_hand():
 
 def test_float32_rounding_is_no_reason_to_complain(recwarn):
     probabilities = np.random.default_rng(0).dirichlet(np.ones(10), 1000).astype(np.float32)
-    metrics.score(probabilities.argmax(1), probabilities, tuple("0123456789"))
+    score(probabilities.argmax(1), probabilities, tuple("0123456789"))
     assert not recwarn.list
 
 
@@ -109,7 +111,7 @@ def test_float32_rounding_is_no_reason_to_complain(recwarn):
 def test_evaluate_prints_a_table_and_writes_a_report(place, capsys, name):
     assert evaluate([name]) == DONE
     said = capsys.readouterr().out
-    run = runs.find(name)
+    run = tracking.find(name)
     known = ~np.isnan(run.oof()).any(1)
     data = limited(loaders.load("digit-recognizer", "sample"), LIMIT)
     accuracy = (run.oof()[known].argmax(1) == data.train_labels[known]).mean()
@@ -133,7 +135,7 @@ def test_evaluate_prints_a_table_and_writes_a_report(place, capsys, name):
 
 
 def test_worst_mistakes_come_first(place):
-    found = judged.gather(runs.find("net"))
+    found = evaluation.gather(tracking.find("net"))
     said = table.mistakes(found, 3)
     truth = found.probabilities[np.arange(len(found.rows)), found.labels]
     wrong = found.probabilities.argmax(1) != found.labels
@@ -142,15 +144,15 @@ def test_worst_mistakes_come_first(place):
 
 
 def test_an_ensemble_whose_members_are_gone_is_not_explained(place):
-    shutil.rmtree(runs.find("net").folder)
-    page = report.html(judged.gather(runs.find("both")))
+    shutil.rmtree(tracking.find("net").folder)
+    page = report.html(evaluation.gather(tracking.find("both")))
     assert "Grad-CAM" not in page
     assert "<td>90.00%</td><td>1.2500</td><td></td>" in page
     assert "<td>50.00%</td><td>1.2500</td><td>0.250</td>" in page
 
 
 def test_a_run_of_folds_is_explained_by_the_first_on_what_it_did_not_see(place, monkeypatch):
-    run = runs.find("net")
+    run = tracking.find("net")
     config = run.config()
     run.write_config({**config, "recipe": {**config["recipe"], "folds": 2}})
     shutil.copy(run.network_path(0), run.network_path(1))
@@ -158,8 +160,8 @@ def test_a_run_of_folds_is_explained_by_the_first_on_what_it_did_not_see(place, 
     run.write_array("oof", np.random.default_rng(0).dirichlet(np.ones(10), LIMIT).astype(np.float32))
     run.write_metrics({**run.metrics(), "folds": 2, "fold_accuracies": [0.125, 0.25]})
     shown = []
-    monkeypatch.setattr("kit.figures.grad_cam", lambda _, images, *others: shown.append(images) or canvas.sheet(4, 4))
-    page = report.html(judged.gather(run))
+    monkeypatch.setattr("kit.figures.grad_cam", lambda _, images, *others: shown.append(images) or style.sheet(4, 4))
+    page = report.html(evaluation.gather(run))
     assert "2 folds, 12.50% to 25.00%" in page
     seen = splits.splits(data.train_labels, recipe.from_dict(run.config()["recipe"]))[0][0]
     for image in shown[0]:
@@ -168,7 +170,7 @@ def test_a_run_of_folds_is_explained_by_the_first_on_what_it_did_not_see(place, 
 
 def test_the_report_stands_alone_and_speaks_to_everyone(place):
     assert evaluate(["net"]) == DONE
-    page = (runs.find("net").folder / "report.html").read_text(encoding="utf-8")
+    page = (tracking.find("net").folder / "report.html").read_text(encoding="utf-8")
     parts = Parts(page)
     assert not parts.open
     addresses = [value for _, attributes in parts.tags for name, value in attributes.items() if name in ("src", "href")]
@@ -191,32 +193,32 @@ def test_the_report_stands_alone_and_speaks_to_everyone(place):
 
 
 def test_names_cannot_break_the_report(place):
-    run = runs.find("both")
+    run = tracking.find("both")
     run.folder.rename(run.folder.parent / "a&b '<i>")
-    page = report.html(judged.gather(runs.find(str(run.folder.parent / "a&b '<i>"))))
+    page = report.html(evaluation.gather(tracking.find(str(run.folder.parent / "a&b '<i>"))))
     assert "<h1>a&amp;b &#x27;&lt;i&gt; on digit-recognizer</h1>" in page
     assert "<i>" not in page
 
 
 def test_a_run_without_mistakes_has_a_report(place):
-    run = runs.find("net")
+    run = tracking.find("net")
     oof, data = run.oof(), limited(loaders.load("digit-recognizer", "sample"), LIMIT)
     known = ~np.isnan(oof).any(1)
     oof[known] = np.eye(10, dtype=np.float32)[data.train_labels[known]]
     run.write_array("oof", oof)
-    page = report.html(judged.gather(run))
+    page = report.html(evaluation.gather(run))
     assert "100.00%" in page
     assert "worst mistakes" not in page
     assert "There are no mistakes." in page
 
 
 def test_a_damaged_report_is_replaced_whole(place, monkeypatch):
-    run = runs.find("both")
+    run = tracking.find("both")
     assert evaluate(["both"]) == DONE
     before = (run.folder / "report.html").read_bytes()
     monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
-        report.write(judged.gather(run))
+        report.write(evaluation.gather(run))
     assert (run.folder / "report.html").read_bytes() == before
 
 
@@ -231,25 +233,25 @@ def refused(capsys, *flags):
 
 
 def test_other_data_are_refused(place, capsys):
-    run = runs.find("net")
+    run = tracking.find("net")
     run.write_metrics({**run.metrics(), "data_fingerprint": "0" * 64})
     assert "was trained on other images or labels than those of" in refused(capsys, "net")
 
 
 def test_data_of_another_size_are_refused(place, capsys):
-    run = runs.find("net")
+    run = tracking.find("net")
     run.write_config({**run.config(), "limit": 150})
     assert "oof.npy has the shape (200, 10), but there are 150 images" in refused(capsys, "net")
 
 
 def test_a_run_without_validation_is_refused(place, capsys):
-    run = runs.find("net")
+    run = tracking.find("net")
     run.write_array("oof", np.full((LIMIT, 10), np.nan, np.float32))
     assert "no image out of fold" in refused(capsys, "net")
 
 
 def test_unfinished_damaged_and_unknown_runs_are_refused(place, capsys):
-    run = runs.find("net")
+    run = tracking.find("net")
     (run.folder / "oof.npy").write_bytes(b"\x93NUMPY")
     assert "oof.npy is damaged" in refused(capsys, "net")
     (run.folder / "metrics.json").unlink()
@@ -267,11 +269,11 @@ def test_a_runs_networks_look_at_pictures(place, capsys):
         digit = data.train_images[np.flatnonzero(data.train_labels == label)[0], ..., 0]
         names.append(f"my-{label}.png")
         Image.fromarray(255 - digit).resize((140, 140)).save(names[-1])
-    assert pictures.report(runs.find("net"), names) == DONE
+    assert photos.report(tracking.find("net"), names) == DONE
     said = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in said[:2]] == names
     assert all(len(re.findall(r"\d \(\d+\.\d %\)", line)) == 3 for line in said[:2])
-    figure = runs.find("net").figures / "pictures.png"
+    figure = tracking.find("net").figures / "pictures.png"
     assert said[-1] == f"what the network saw: {figure}"
     with Image.open(figure) as opened:
         opened.load()
@@ -293,9 +295,9 @@ def test_what_cannot_be_read_gets_a_line_and_the_rest_an_answer(place, capsys):
         ["error:", "blank.png"],
         ["error:", "nowhere.png:"],
     ]
-    (runs.find("net").figures / "pictures.png").unlink()
+    (tracking.find("net").figures / "pictures.png").unlink()
     assert predict(["net", "--images", "text.png"]) == WRONG_INPUT
-    assert not (runs.find("net").figures / "pictures.png").exists()
+    assert not (tracking.find("net").figures / "pictures.png").exists()
 
 
 def test_help_starts_nothing_heavy():

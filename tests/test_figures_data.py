@@ -10,8 +10,8 @@ import pytest
 from drawings import is_png, texts
 from matplotlib.figure import Figure
 
-from kit import competitions, figures
-from kit.figures import canvas, descent
+from kit import competitions, figures, metrics
+from kit.figures import descent, style
 
 NAMES = competitions.get("cifar-10").class_names
 
@@ -125,8 +125,8 @@ def test_gradient_descent_follows_the_slope():
 
 
 def test_percentages_have_the_decimals_that_they_need():
-    axes = canvas.sheet(4, 4).subplots()
-    canvas.percent(axes.yaxis)
+    axes = style.sheet(4, 4).subplots()
+    style.percent(axes.yaxis)
     written = axes.yaxis.get_major_formatter()
     assert [written(share) for share in (0, 0.001, 0.05, 0.3, 0.9995, 1)] == [
         *("0 %", "0.1 %", "5 %", "30 %", "99.95 %", "100 %")
@@ -255,15 +255,17 @@ def test_calibration_of_an_honest_and_of_a_boasting_network():
     sure = draw.uniform(0.5, 1, 20_000)
     labels = (draw.uniform(size=20_000) > sure).astype(int)
     honest = np.stack([sure, 1 - sure], 1)
-    assert figures.reliability(labels, honest, 15)[1] < 0.02
+    assert metrics.calibration(labels, honest, 15).error < 0.02
     boasting = np.stack([np.full(20_000, 0.99), np.full(20_000, 0.01)], 1)
-    bands, error = figures.reliability(labels, boasting, 10)
-    assert error == pytest.approx(0.99 - (labels == 0).mean(), abs=1e-6)
-    assert bands["count"].tolist() == [0] * 9 + [20_000]
+    bands = metrics.calibration(labels, boasting, 10)
+    assert bands.error == pytest.approx(0.99 - (labels == 0).mean(), abs=1e-6)
+    assert bands.count.tolist() == [0] * 9 + [20_000]
     assert is_png(figures.calibration(labels, honest))
     assert "fewer than 10 images: chance" not in texts(figures.calibration(labels, honest))
     assert "fewer than 10 images: chance" in texts(figures.calibration(labels[:15], honest[:15]))
-    assert f"calibration error (ECE) {100 * error:.2f} %" in " ".join(texts(figures.calibration(labels, boasting)))
+    assert f"calibration error (ECE) {100 * bands.error:.2f} %" in " ".join(
+        texts(figures.calibration(labels, boasting))
+    )
 
 
 def test_disagreement_shows_the_images_and_who_is_right(pictures):

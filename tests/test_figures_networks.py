@@ -12,7 +12,7 @@ from drawings import is_png, texts
 from keras import layers
 
 from kit import figures, zoo
-from kit.figures import anatomy, attribution, graph, routes
+from kit.figures import attribution, graph, layer_calls, layout
 from kit.figures.gradients import gradient_of
 from kit.figures.layers import exciting_images
 
@@ -76,14 +76,14 @@ def logits(network, images):
     return keras.ops.convert_to_numpy(network(np.asarray(images, np.float32), training=False))
 
 
-# --- anatomy
+# --- layer_calls
 
 
 def test_a_dissected_network_answers_as_before(network):
     images = some(network)
     before = logits(network, images)
-    found = anatomy.dissect(network)
-    np.testing.assert_allclose(anatomy.as_array(found.read(images, found.logits)), before, rtol=1e-5, atol=1e-5)
+    found = layer_calls.layer_calls_of(network)
+    np.testing.assert_allclose(layer_calls.as_array(found.read(images, found.logits)), before, rtol=1e-5, atol=1e-5)
     assert not any(isinstance(step.layer, keras.Model) for step in found.steps)
     np.testing.assert_array_equal(logits(network, images), before)
 
@@ -104,7 +104,7 @@ def test_features_are_what_the_classifier_sees(network):
 
 
 def test_layers_of_nested_networks_are_found_by_their_path():
-    found = anatomy.dissect(nested())
+    found = layer_calls.layer_calls_of(nested())
     assert found.step("logits").output is found.logits
     assert found.step("skipping/logits").output is not found.logits
     assert found.step("inner") is found.step("small/inner")
@@ -115,13 +115,13 @@ def test_dropout_and_augmentation_rest():
     images = keras.Input((8, 8, 1))
     x = layers.Dropout(0.9)(layers.RandomTranslation(0.5, 0.5, fill_mode="constant")(images))
     x = layers.Flatten()(layers.Conv2D(1, 1, kernel_initializer="ones")(x))
-    found = anatomy.dissect(keras.Model(images, layers.Dense(1)(x)))
+    found = layer_calls.layer_calls_of(keras.Model(images, layers.Dense(1)(x)))
     image = some(keras.Model(images, x), 1)
-    np.testing.assert_array_equal(anatomy.as_array(found.read(image, found.convolutions[0].output)), image)
+    np.testing.assert_array_equal(layer_calls.as_array(found.read(image, found.convolutions[0].output)), image)
 
 
 def test_only_what_is_asked_for_is_computed():
-    found = anatomy.dissect(plain())
+    found = layer_calls.layer_calls_of(plain())
     called = []
 
     def noted(step, *arguments, **options):
@@ -134,14 +134,14 @@ def test_only_what_is_asked_for_is_computed():
 
 def test_what_is_not_there_is_named():
     with pytest.raises(ValueError, match=r"no layer 'conv9'; it has scale, conv1"):
-        anatomy.dissect(plain()).step("conv9")
+        layer_calls.layer_calls_of(plain()).step("conv9")
     flat = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2)])
     with pytest.raises(ValueError, match="no convolution"):
         figures.filters(flat)
     with pytest.raises(ValueError, match="no layer with maps"):
         figures.grad_cam(flat, np.zeros((1, 4, 4, 1)))
     with pytest.raises(ValueError, match="no input shape"):
-        anatomy.dissect(keras.Sequential([layers.Dense(2)]))
+        layer_calls.layer_calls_of(keras.Sequential([layers.Dense(2)]))
 
 
 # --- gradients and what is made of them
@@ -210,19 +210,19 @@ def test_grad_cam_keeps_away_from_maps_of_a_single_place():
     x = layers.Conv2D(3, 3, padding="same", name="wide")(images)
     x = layers.MaxPooling2D(8, name="tiny")(x)
     network = keras.Model(images, layers.Dense(2, name="logits")(layers.Flatten(name="flatten")(x)))
-    chosen = attribution._last_with_places(anatomy.dissect(network))
+    chosen = attribution._last_with_places(layer_calls.layer_calls_of(network))
     assert chosen.layer.name == "wide"
 
 
 def test_gradient_ascent_excites(network):
-    layer = anatomy.dissect(network).convolutions[-1].name
+    layer = layer_calls.layer_calls_of(network).convolutions[-1].name
     images, shown = exciting_images(network, layer, count=3, steps=8)
     assert images.shape == (len(shown), *network.input_shape[1:])
     assert images.min() >= 0
     assert images.max() <= 255
-    found = anatomy.dissect(network)
-    answer = anatomy.as_array(found.read(images, found.step(layer).output)).mean((1, 2))
-    grey = anatomy.as_array(found.read(np.full_like(images[:1], 127.5), found.step(layer).output)).mean((1, 2))
+    found = layer_calls.layer_calls_of(network)
+    answer = layer_calls.as_array(found.read(images, found.step(layer).output)).mean((1, 2))
+    grey = layer_calls.as_array(found.read(np.full_like(images[:1], 127.5), found.step(layer).output)).mean((1, 2))
     assert (answer[np.arange(len(shown)), shown] > grey[0, shown]).all()
     assert is_png(figures.gradient_ascent(network, count=2, steps=1))
     assert is_png(figures.gradient_ascent(network, "logits", count=9, steps=1, class_names=["a", "b", "c", "d"]))
@@ -245,7 +245,7 @@ def test_filters_have_the_colours_of_the_image_and_not_of_what_the_network_makes
     drawn = [axes.images[0].get_array()[0, 0] for axes in figures.filters(network).axes]
     np.testing.assert_array_equal(drawn, [[255, 128, 128], [128, 128, 0]])
     grey = zoo.build("vgg16_transfer", (28, 28, 1), 10, weights=None)
-    kernel = anatomy.as_array(grey.get_layer("block1_conv1").get_weights()[0])[..., 0].sum(-1)
+    kernel = layer_calls.as_array(grey.get_layer("block1_conv1").get_weights()[0])[..., 0].sum(-1)
     drawn = figures.filters(grey, count=1).axes[0].images[0].get_array()
     np.testing.assert_allclose(drawn / np.abs(drawn).max(), kernel / np.abs(kernel).max(), rtol=1e-4, atol=1e-5)
 
@@ -255,8 +255,8 @@ def test_layer_outputs_are_the_layers_own():
     image = some(network)[0]
     figure = figures.layer_outputs(network, image, channels=6)
     drawn = np.asarray([axes.images[0].get_array() for axes in figure.axes if axes.images][1])
-    found = anatomy.dissect(network)
-    outputs = anatomy.as_array(found.read(image[None], found.step("conv1").output))[0]
+    found = layer_calls.layer_calls_of(network)
+    outputs = layer_calls.as_array(found.read(image[None], found.step("conv1").output))[0]
     np.testing.assert_allclose(drawn, outputs[..., outputs.std((0, 1)).argmax()], rtol=1e-5)
 
 
@@ -266,7 +266,7 @@ def test_layer_outputs_are_the_layers_own():
 def test_structure_of_any_network(network):
     assert is_png(figures.structure(network))
     told = figures.structure_text(network)
-    for step in anatomy.dissect(network).steps:
+    for step in layer_calls.layer_calls_of(network).steps:
         assert step.name in told
     assert f"{network.count_params():,} weights" in told
 
@@ -294,7 +294,7 @@ def of_the_zoo(name, shape):
 @pytest.mark.parametrize("name", zoo.names())
 def test_structure_of_the_zoo_has_no_line_through_a_box(name):
     boxes = graph._boxes(of_the_zoo(name, (32, 32, 3)))
-    plan = routes.arrange([box.inputs for box in boxes], 2.4)
+    plan = layout.arrange([box.inputs for box in boxes], 2.4)
     assert len(set(plan.places)) == len(boxes)
     for line in plan.lines:
         for (x1, y1), (x2, y2) in itertools.pairwise(line):

@@ -13,7 +13,7 @@ from submit_scene import QUICK, REPOSITORY
 
 from kit import kaggle_client
 from kit.errors import Failure, UserError
-from kit.kaggle_client import AnswerLost, Kaggle, Limits, Patience, answers, guard
+from kit.kaggle_client import AnswerLost, Kaggle, Limits, Retries, answers, guard
 
 NAME = "digit-recognizer"
 
@@ -200,7 +200,7 @@ def test_a_submission_without_an_answer_is_never_repeated(stand_in, csv, fault):
 def test_an_answer_that_may_be_late_is_marked(stand_in, csv, fault):
     stand_in.fault("CreateSubmission", fault)
     with pytest.raises(AnswerLost) as lost:
-        Kaggle(Patience(pauses=(), read=0.3)).submit(csv, "m", NAME)
+        Kaggle(Retries(pauses=(), read=0.3)).submit(csv, "m", NAME)
     assert lost.value.may_be_late
 
 
@@ -249,7 +249,7 @@ def test_secrets_that_kaggle_repeats_are_not_shown(stand_in, csv):
 
 def test_a_hanging_call_ends_and_is_repeated(stand_in):
     stand_in.fault("ListSubmissions", kaggle.hangs(2))
-    assert Kaggle(Patience(pauses=(0.01,), read=0.3)).submissions(NAME) == []
+    assert Kaggle(Retries(pauses=(0.01,), read=0.3)).submissions(NAME) == []
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ class Wire:
     ],
 )
 def test_where_the_guard_lets_requests_go(url, authorization):
-    wire, keeper = Wire(), guard.Guard(Patience(connect=3, read=4), local=False)
+    wire, keeper = Wire(), guard.Guard(Retries(connect=3, read=4), local=False)
     keeper.authorization = "Bearer mine"
     request = requests.Request("GET", url, headers={"Authorization": "Bearer other"}).prepare()
     keeper.send(requests.adapters.HTTPAdapter(), wire, request, {})

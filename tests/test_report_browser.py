@@ -7,8 +7,8 @@ import browser
 import numpy as np
 import pytest
 
-from kit import competitions, runs
-from kit.evaluation import judged, report
+from kit import competitions, tracking
+from kit.evaluation import evaluation, report
 
 IMAGES = 60
 
@@ -26,13 +26,14 @@ def page(tmp_path_factory):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """The report of a run of a network that nobody trained."""
-    from kit import loaders, recipe, zoo
+    from kit import loaders, zoo
     from kit.loaders.limit import limited
+    from kit.recipes import recipe
 
     place = tmp_path_factory.mktemp("place")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
-        run = runs.place("digit-recognizer", "a run")
+        run = tracking.place("digit-recognizer", "a run")
         dataset = limited(loaders.load("digit-recognizer", "sample"), IMAGES)
         chosen = recipe.from_dict({"model": "lenet_small", "folds": 2})
         run.write_config({"recipe": chosen.as_dict(), "limit": IMAGES})
@@ -41,11 +42,11 @@ def written(tmp_path_factory):
         (run.folder / "history.csv").write_text(
             "fold,epoch,seconds,learning_rate,loss,accuracy,val_loss,val_accuracy\n0,1,2.5,0.1,2,0.1,2,0.2\n"
         )
-        fingerprint = runs.fingerprint(dataset.train_images, dataset.train_labels)
+        fingerprint = tracking.fingerprint(dataset.train_images, dataset.train_labels)
         told = {"competition": "digit-recognizer", "source": "sample", "model": "lenet_small", "parameters": 1}
         told |= {"fit_seconds": 1.0, "images_per_second": 2.0, "fold_accuracies": [0.1, 0.2]}
         run.write_metrics({**told, "data_fingerprint": fingerprint})
-        return report.write(judged.gather(run)).resolve()
+        return report.write(evaluation.gather(run)).resolve()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -5,17 +5,17 @@ import functools
 import numpy as np
 import pytest
 
-from kit import loaders, runs
+from kit import loaders, tracking
 from kit.ensemble.__main__ import main
 from kit.errors import UserError
 from kit.loaders.limit import limited
-from kit.recipe import Recipe
-from kit.training import fit, session, state
+from kit.recipes.recipe import Recipe
+from kit.training import checkpoint, fit, session
 from kit.training.schedule import Schedule
 
 DIGITS = "digit-recognizer"
 CYCLES = Recipe(
-    model="lenet_small", epochs=4, snapshots=2, folds=2, batch_size=32, average=0.5, precision="float32", shift=1
+    model="lenet_small", epochs=4, snapshots=2, folds=2, batch_size=32, ema=0.5, precision="float32", shift=1
 )
 
 
@@ -34,7 +34,7 @@ def digits(loaded_once):
 
 def trained(name, dataset, **fields):
     recipe = Recipe(**{**CYCLES.as_dict(), **fields})
-    run = runs.place(DIGITS, name)
+    run = tracking.place(DIGITS, name)
     run.write_config({"competition": DIGITS, "source": "sample", "limit": 200, "recipe": recipe.as_dict()})
     session.train(dataset, recipe, run)
     return run
@@ -55,7 +55,7 @@ def test_every_cycle_is_the_whole_course(kind):
         ({"snapshots": 1}, "10 epochs cannot be shared by 1 cycles"),
         ({"snapshots": 3}, "10 epochs cannot be shared by 3 cycles"),
         ({"snapshots": 5, "patience": 2}, "leave out patience"),
-        ({"snapshots": 5, "thaw": 1}, "leave out thaw"),
+        ({"snapshots": 5, "unfreeze": 1}, "leave out unfreeze"),
     ],
 )
 def test_cycles_that_cannot_be_are_refused(fields, words):
@@ -78,8 +78,8 @@ def test_a_snapshot_is_what_a_training_of_so_many_epochs_would_be(workplace, dig
 
 def test_an_interrupted_training_keeps_its_snapshots(workplace, digits, monkeypatch):
     """Stopped within the second cycle of the first fold, and once more right after it, before it has predicted."""
-    flags = {"keep": "best", "tta": True}
-    whole, save = trained("whole", digits, **flags), state.save
+    flags = {"checkpoint": "best", "tta": True}
+    whole, save = trained("whole", digits, **flags), checkpoint.save
     for epochs in (3, 4):
 
         def then_stop(path, learner, progress, epochs=epochs):
@@ -87,10 +87,10 @@ def test_an_interrupted_training_keeps_its_snapshots(workplace, digits, monkeypa
             if len(progress["history"]) == epochs:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(fit.state, "save", then_stop)
+        monkeypatch.setattr(fit.checkpoint, "save", then_stop)
         with pytest.raises(KeyboardInterrupt):
             trained("stopped", digits, **flags)
-    monkeypatch.setattr(fit.state, "save", save)
+    monkeypatch.setattr(fit.checkpoint, "save", save)
     stopped = trained("stopped", digits, **flags)
     for one, two in zip([whole, *whole.snapshots()], [stopped, *stopped.snapshots()], strict=True):
         np.testing.assert_array_equal(one.oof(), two.oof())
@@ -101,7 +101,7 @@ def test_their_mean_is_a_run_like_any_other(workplace, digits, capsys):
     run = trained("cycles", digits)
     assert main(["cycles", "--method", "snapshot", "--name", "joined"]) == 0
     printed = capsys.readouterr().out
-    joined = runs.find("joined")
+    joined = tracking.find("joined")
     assert printed.splitlines()[-2:] == [f"run: {joined.folder}", f"submission: {joined.submission}"]
     assert "cycles snapshot 1" in printed
     assert "two members disagree on" in printed
@@ -117,7 +117,7 @@ def test_their_mean_is_a_run_like_any_other(workplace, digits, capsys):
 
 
 def test_what_has_no_snapshots_is_refused(workplace, digits, capsys):
-    run = runs.place(DIGITS, "plain")
+    run = tracking.place(DIGITS, "plain")
     run.write_config({"competition": DIGITS})
     assert main(["plain", "--method", "snapshot"]) == 2
     assert "plain has no snapshots; train it with --snapshots N." in capsys.readouterr().err

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit import atomic, competitions, submission
+from kit import competitions, files, submission
 from kit.errors import UserError
 
 DIGITS, CIFAR = competitions.get("digit-recognizer"), competitions.get("cifar-10")
@@ -267,7 +267,7 @@ def test_an_interrupted_write_leaves_nothing_behind(tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(atomic.os, "replace", interrupted)
+    monkeypatch.setattr(files.os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         submission.write(tmp_path / "x.csv", DIGITS, IDS, LABELS)
     assert not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ import sys
 import pytest
 from submit_scene import REPOSITORY
 
-from kit import atomic, locks
+from kit import files, locks
 from kit.errors import Failure, UserError
 from kit.submission.ledger import COLUMNS, Ledger, Line
 
@@ -119,7 +119,7 @@ def test_a_disk_that_is_full_at_the_last_moment(ledger, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(atomic.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(Failure, match="No space left on device"):
         ledger.intend(INTENTION)
     assert ledger.path.read_bytes() == before

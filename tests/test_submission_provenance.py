@@ -3,7 +3,7 @@ import shutil
 import numpy as np
 import pytest
 
-from kit import competitions, runs, submission
+from kit import competitions, submission, tracking
 from kit.errors import UserError
 from kit.submission import distribution, history, provenance
 from kit.submission.ledger import Line
@@ -18,7 +18,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def leave_run(name: str, competition=DIGITS, labels=(1, 2, 3), **metrics):
-    run = runs.Run(runs.ROOT / competition.name / name)
+    run = tracking.Run(tracking.ROOT / competition.name / name)
     run.write_config({})
     run.write_metrics({"model": "resnet_small", "source": "kaggle", "seen": [], "folds": 0, **metrics})
     submission.write(run.submission, competition, np.arange(1, 4), np.array(labels, np.uint8))
@@ -177,7 +177,7 @@ def test_history_is_best_first_and_joined_with_what_kaggle_has():
 def test_the_figure_needs_both_numbers(folder):
     entry = history.Entry("2026", "r", "m", "complete", 0.99, 0.985)
     path = history.draw([entry, history.Entry("2026", "x", "m", "complete", None, 0.98)], "digit-recognizer")
-    assert path == runs.SUBMISSIONS / "digit-recognizer-validation-vs-public.png"
+    assert path == tracking.SUBMISSIONS / "digit-recognizer-validation-vs-public.png"
     assert path.read_bytes().startswith(b"\x89PNG")
     assert history.draw([history.Entry("2026", "x", "m", "complete", None, 0.98)], "cifar-10") is None
 

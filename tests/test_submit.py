@@ -416,7 +416,7 @@ def test_the_ledger_that_cannot_be_written_stops_it_before_anything_is_sent(scen
 
 
 def test_a_disk_that_fills_up_while_sending_loses_nothing(scene, capsys, monkeypatch):
-    from kit import atomic
+    from kit import files
 
     scene.run("r")
     plain, full = os.fsync, []
@@ -426,7 +426,7 @@ def test_a_disk_that_fills_up_while_sending_loses_nothing(scene, capsys, monkeyp
             raise OSError(28, "No space left on device")
         plain(handle)
 
-    monkeypatch.setattr(atomic.os, "fsync", fsync)
+    monkeypatch.setattr(files.os, "fsync", fsync)
     scene.kaggle.fault("CreateSubmission", kaggle.calls(lambda: full.append(True)))
     status, _, last = told_of(scene, capsys)
     assert status == 1
@@ -490,7 +490,7 @@ def test_killed_when_kaggle_has_answered(scene, point):
     script = f"""
 import os, signal, sys
 from kit import submission, submit
-from kit.kaggle_client import Patience
+from kit.kaggle_client import Retries
 import kit.submission.ledger, kit.submission.sending
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -7,11 +7,22 @@ import keras
 import numpy as np
 import pytest
 
-from kit import loaders, runs
+from kit import loaders, tracking
 from kit.errors import UserError
 from kit.loaders.limit import limited
-from kit.recipe import Recipe
-from kit.training import augmentation, devices, fit, inference, optimizers, precision, session, splits, state, transfer
+from kit.recipes.recipe import Recipe
+from kit.training import (
+    augmentation,
+    checkpoint,
+    devices,
+    fit,
+    inference,
+    optimizers,
+    precision,
+    session,
+    splits,
+    transfer,
+)
 from kit.training.batches import Batches
 from kit.training.schedule import Schedule
 
@@ -31,7 +42,7 @@ EVERYTHING = Recipe(
     cutout=6,
     mixup=0.2,
     cutmix=1,
-    average=0.9,
+    ema=0.9,
     lookahead=3,
     label_smoothing=0.1,
     clip_norm=1,
@@ -51,7 +62,7 @@ def split_of(dataset):
 
 def trained(recipe, dataset, places=None):
     keras.utils.set_random_seed(recipe.seed)
-    network, _ = transfer.build(recipe, (28, 28, 1), 10, dataset.competition)
+    network, _ = transfer.build(recipe, (28, 28, 1), 10, dataset.competition.name)
     history = fit.fit(network, split_of(dataset), recipe, places)
     return [convert(weight) for weight in network.weights], history
 
@@ -151,7 +162,7 @@ def test_draws_stay_within_the_recipe():
 
 @pytest.mark.parametrize("flip", ["none", "alternating"])
 def test_shifts_alone_are_by_whole_pixels_and_keep_the_picture_sharp(flip):
-    recipe, shape = Recipe(shift=2, flip=flip, border="reflect"), (8, 8, 3)
+    recipe, shape = Recipe(shift=2, flip=flip, fill_mode="reflect"), (8, 8, 3)
     rng = np.random.default_rng(0)
     numbers = augmentation.draw(recipe, 500, shape, 0, rng)
     steps, counts = np.unique(np.abs(numbers["affine"][:, 2]), return_counts=True)
@@ -248,7 +259,13 @@ def test_norms_biases_have_a_rate_of_their_own():
     outputs = keras.layers.BatchNormalization(scale=False, name="norm")(keras.layers.Dense(3, name="dense")(inputs))
     network = keras.Model(inputs, outputs)
     recipe = Recipe(
-        optimizer="sgd", momentum=0, learning_rate=0.1, schedule="constant", warmup=0, norm_bias_rate=64, weight_decay=1
+        optimizer="sgd",
+        momentum=0,
+        learning_rate=0.1,
+        schedule="constant",
+        warmup=0,
+        norm_bias_factor=64,
+        weight_decay=1,
     )
     network.get_layer("norm").beta.assign(keras.ops.ones(3))
     optimizer = optimizers.build(recipe, network, 10)
@@ -275,7 +292,13 @@ def test_lookahead_follows_the_fast_weights_every_k_steps():
 def test_lookaheads_share_falls_from_all_of_the_way():
     network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
     recipe = Recipe(
-        optimizer="sgd", momentum=0, learning_rate=1, schedule="constant", warmup=0, lookahead=2, lookahead_fall=True
+        optimizer="sgd",
+        momentum=0,
+        learning_rate=1,
+        schedule="constant",
+        warmup=0,
+        lookahead=2,
+        lookahead_alpha_rises=True,
     )
     optimizer = optimizers.build(recipe, network, 4)
     weight, seen = network.trainable_variables[0], []
@@ -287,9 +310,7 @@ def test_lookaheads_share_falls_from_all_of_the_way():
 
 
 def test_the_average_predicts(sample):
-    recipe = Recipe(
-        model="lenet_small", epochs=2, batch_size=32, average=0.999, learning_rate=0.01, precision="float32"
-    )
+    recipe = Recipe(model="lenet_small", epochs=2, batch_size=32, ema=0.999, learning_rate=0.01, precision="float32")
     averaged, history = trained(recipe, sample)
     keras.utils.set_random_seed(0)
     start = [convert(weight) for weight in transfer.build(recipe, (28, 28, 1), 10, "digit-recognizer")[0].weights]
@@ -319,14 +340,14 @@ class Unplugged(Exception):
 def test_a_broken_training_ends_as_an_unbroken_one(sample, tmp_path, monkeypatch, epoch):
     places = fit.Places(tmp_path / "state.npz", tmp_path / "best.keras")
     whole, history = trained(EVERYTHING, sample)
-    original = state.save
+    original = checkpoint.save
 
     def save_and_break(path, learner, progress):
         original(path, learner, progress)
         if len(progress["history"]) == epoch:
             raise Unplugged
 
-    monkeypatch.setattr(state, "save", save_and_break)
+    monkeypatch.setattr(checkpoint, "save", save_and_break)
     with pytest.raises(Unplugged):
         trained(EVERYTHING, sample, places)
     monkeypatch.undo()
@@ -414,7 +435,7 @@ def test_what_is_asked_for_is_not_measured(sample, bfloat16_machine, monkeypatch
 def test_narrow_arithmetic_keeps_wide_weights(sample, name, tmp_path):
     keras.config.set_dtype_policy(precision.policy(name))
     try:
-        weights, history = trained(Recipe(model="lenet_small", epochs=2, batch_size=32, average=0.5), sample)
+        weights, history = trained(Recipe(model="lenet_small", epochs=2, batch_size=32, ema=0.5), sample)
     finally:
         keras.config.set_dtype_policy("float32")
     assert all(weight.dtype == np.float32 for weight in weights)
@@ -422,8 +443,8 @@ def test_narrow_arithmetic_keeps_wide_weights(sample, name, tmp_path):
     places = fit.Places(tmp_path / "state.npz", tmp_path / "best.keras")
     keras.config.set_dtype_policy(precision.policy(name))
     try:
-        trained(Recipe(model="lenet_small", epochs=2, batch_size=32, average=0.5), sample, places)
-        resumed, again = trained(Recipe(model="lenet_small", epochs=2, batch_size=32, average=0.5), sample, places)
+        trained(Recipe(model="lenet_small", epochs=2, batch_size=32, ema=0.5), sample, places)
+        resumed, again = trained(Recipe(model="lenet_small", epochs=2, batch_size=32, ema=0.5), sample, places)
     finally:
         keras.config.set_dtype_policy("float32")
     assert len(again) == 2
@@ -473,7 +494,7 @@ def test_splits_that_cannot_be_are_refused():
 
 def test_folds_leave_a_whole_run(sample, workplace):
     recipe = Recipe(model="lenet_small", epochs=2, batch_size=32, folds=3, precision="float32", tta=True)
-    run = runs.place("digit-recognizer", "folds")
+    run = tracking.place("digit-recognizer", "folds")
     run.write_config({"competition": "digit-recognizer", "source": "sample", "limit": 240, "recipe": recipe.as_dict()})
     metrics = session.train(sample, recipe, run)
     oof, test = run.oof(), run.test()
@@ -505,7 +526,7 @@ def test_no_fold_outlives_itself(sample, workplace, monkeypatch):
 
     monkeypatch.setattr(session, "_fold", counted)
     recipe = Recipe(model="fast_cnn", epochs=1, folds=3, batch_size=64, precision="float32", lookahead=2)
-    run = runs.place("digit-recognizer", "folded")
+    run = tracking.place("digit-recognizer", "folded")
     run.write_config({"recipe": recipe.as_dict()})
     session.train(sample, recipe, run)
     assert objects[2] - objects[1] < 500  # one step's graph has thousands
@@ -513,9 +534,9 @@ def test_no_fold_outlives_itself(sample, workplace, monkeypatch):
 
 def test_without_folds_only_validation_rows_are_predicted(sample, workplace):
     recipe = Recipe(
-        model="lenet_small", epochs=1, batch_size=32, precision="float32", validation_share=0.25, keep="best"
+        model="lenet_small", epochs=1, batch_size=32, precision="float32", validation_share=0.25, checkpoint="best"
     )
-    run = runs.place("digit-recognizer", "plain")
+    run = tracking.place("digit-recognizer", "plain")
     session.train(sample, recipe, run)
     ((_, held_out),) = splits.splits(sample.train_labels, recipe)
     predicted = np.flatnonzero(~np.isnan(run.oof()).any(axis=1))
@@ -524,7 +545,7 @@ def test_without_folds_only_validation_rows_are_predicted(sample, workplace):
 
 def test_weights_of_a_run_start_another(sample, workplace):
     recipe = Recipe(model="lenet_small", epochs=1, batch_size=32, precision="float32")
-    first = runs.place("digit-recognizer", "first")
+    first = tracking.place("digit-recognizer", "first")
     first.write_config({"competition": "digit-recognizer"})
     session.train(sample, recipe, first)
     network, taken = transfer.build(
@@ -565,33 +586,33 @@ def test_views_have_the_border_of_the_training(sample):
     folded = np.concatenate([images[:, :, 1:], images[:, :, -2:-1]], axis=2)
     expected = inference.predict(network, folded)
     black, reflected = (
-        inference.predict(network, images, [inference.View("left", shift_x=-1, border=border)])
-        for border in ("zero", "reflect")
+        inference.predict(network, images, [inference.View("left", shift_x=-1, fill_mode=fill_mode)])
+        for fill_mode in ("constant", "reflect")
     )
     np.testing.assert_allclose(reflected, expected, atol=1e-4)
     assert np.abs(black - expected).max() > 1e-3
-    recipe = Recipe(tta=True, border="reflect")
+    recipe = Recipe(tta=True, fill_mode="reflect")
     for competition in ("digit-recognizer", "cifar-10"):
         moved = [view for group in session.groups_of_views(recipe, competition) for view in group if view.shift_x]
         assert moved
-        assert {view.border for view in moved} == {"reflect"}
+        assert {view.fill_mode for view in moved} == {"reflect"}
 
 
 def test_only_symmetric_competitions_are_mirrored():
-    names = [view.name for group in inference.views(False, "zero") for view in group]
+    names = [view.name for group in inference.views(False, "constant") for view in group]
     assert not any("mirror" in name for name in names)
-    assert any("mirror" in view.name for group in inference.views(True, "zero") for view in group)
+    assert any("mirror" in view.name for group in inference.views(True, "constant") for view in group)
 
 
 def test_what_the_first_weights_have_seen_is_inherited(sample, workplace):
     recipe = Recipe(model="lenet_small", epochs=1, batch_size=32, precision="float32")
-    first = runs.place("digit-recognizer", "first")
+    first = tracking.place("digit-recognizer", "first")
     first.write_config({"competition": "digit-recognizer"})
     session.train(dataclasses.replace(sample, seen=("mnist",)), recipe, first)
-    second = runs.place("digit-recognizer", "second")
+    second = tracking.place("digit-recognizer", "second")
     metrics = session.train(sample, dataclasses.replace(recipe, weights="first"), second)
     assert metrics["seen"] == ["mnist"]
-    by_file = runs.place("digit-recognizer", "third")
+    by_file = tracking.place("digit-recognizer", "third")
     path = str(second.network_path(0))
     assert session.train(sample, dataclasses.replace(recipe, weights=path), by_file)["seen"] == ["mnist"]
 

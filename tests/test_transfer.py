@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from kit import loaders, runs, zoo
+from kit import loaders, tracking, zoo
 from kit.errors import UserError
 from kit.loaders.limit import limited
-from kit.recipe import Recipe
+from kit.recipes.recipe import Recipe
 from kit.training import inference, session, transfer
 
 convert = keras.ops.convert_to_numpy
@@ -39,7 +39,7 @@ def here(place, monkeypatch):
 
 
 def train(dataset, name, recipe, competition="digit-recognizer"):
-    run = runs.place(competition, name)
+    run = tracking.place(competition, name)
     run.write_config({"competition": competition, "source": "sample", "limit": 200, "recipe": recipe.as_dict()})
     return run, session.train(dataset, recipe, run)
 
@@ -59,7 +59,7 @@ def test_a_combined_run_weighs_its_members_outputs_and_needs_them_no_more(sample
     assert metrics["seen"] == ["mnist"], "what a member has seen is inherited"
     network = transfer.load(run.network_path(0))
     assert {weight.path.split("/")[0] for weight in network.trainable_weights} == {"head_dense", "logits"}
-    members = [transfer.load(runs.find(name).network_path(0)) for name in ("one", "other")]
+    members = [transfer.load(tracking.find(name).network_path(0)) for name in ("one", "other")]
     images = sample.test_images[:8]
     join = keras.Model(network.input, network.get_layer("join").output)
     alone = np.concatenate([convert(member(images, training=False)) for member in members], axis=1)
@@ -80,11 +80,11 @@ def test_each_fold_joins_that_folds_networks(sample, here):
     assert len(metrics["fold_accuracies"]) == 2
     for fold in (0, 1):
         part = transfer.load(run.network_path(fold)).get_layer("member2_conv1").get_weights()
-        own = transfer.load(runs.find("folds-b").network_path(fold)).get_layer("conv1").get_weights()
+        own = transfer.load(tracking.find("folds-b").network_path(fold)).get_layer("conv1").get_weights()
         np.testing.assert_array_equal(part[0], own[0])
     for other, field in ({"folds": 0}, "folds"), ({"held_out_share": 0.1}, "held_out_share"):
         with pytest.raises(UserError, match=rf"folds-a was trained on images .*{field} differs"):
-            session.train(sample, dataclasses.replace(recipe, **other), runs.place("digit-recognizer", "no"))
+            session.train(sample, dataclasses.replace(recipe, **other), tracking.place("digit-recognizer", "no"))
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def test_each_fold_joins_that_folds_networks(sample, here):
     ],
 )
 def test_members_that_would_make_a_false_figure_are_refused(sample, here, changes, words):
-    runs.place("digit-recognizer", "unfinished").write_config({"competition": "digit-recognizer"})
-    recipe, run = dataclasses.replace(JOINED, **changes), runs.place("digit-recognizer", "refused")
+    tracking.place("digit-recognizer", "unfinished").write_config({"competition": "digit-recognizer"})
+    recipe, run = dataclasses.replace(JOINED, **changes), tracking.place("digit-recognizer", "refused")
     with pytest.raises(UserError, match=words):
         session.train(sample, recipe, run)
     with pytest.raises(UserError, match=words):
@@ -110,10 +110,10 @@ def test_members_that_would_make_a_false_figure_are_refused(sample, here, change
 
 def test_other_data_and_other_shapes_are_refused(sample, here):
     with pytest.raises(UserError, match="data_fingerprint differs"):
-        session.train(limited(sample, 150), JOINED, runs.place("digit-recognizer", "refused"))
+        session.train(limited(sample, 150), JOINED, tracking.place("digit-recognizer", "refused"))
     pictures = limited(loaders.load("cifar-10", "sample"), 100)
     with pytest.raises(UserError, match="belongs to digit-recognizer, not to cifar-10"):
-        session.train(pictures, JOINED, runs.place("cifar-10", "refused"))
+        session.train(pictures, JOINED, tracking.place("cifar-10", "refused"))
     members = [zoo.build("lenet_small", shape, 10) for shape in ((28, 28, 1), (32, 32, 3))]
     with pytest.raises(UserError, match=r"member 2, lenet_small, is for images of \(32, 32, 3\)"):
         zoo.build("combined", (28, 28, 1), 10, runs=members)
@@ -137,7 +137,7 @@ def test_each_fold_starts_from_its_own_network_and_other_splits_are_refused(samp
         np.testing.assert_array_equal(
             network.get_layer("conv1").get_weights()[0], own.get_layer("conv1").get_weights()[0]
         )
-    refused = runs.place("digit-recognizer", "refused")
+    refused = tracking.place("digit-recognizer", "refused")
     with pytest.raises(UserError, match="split_seed differs"):
         session.train(sample, dataclasses.replace(again, split_seed=1), refused)
     file = dataclasses.replace(folded, weights=str(run.network_path(0)))

@@ -11,7 +11,7 @@ import pytest
 from keras import layers
 from sklearn.model_selection import train_test_split
 
-from kit import competitions, loaders, runs, submission, workshop
+from kit import competitions, loaders, submission, tracking, workshop
 from kit.errors import UserError
 from kit.submission.ledger import Ledger, Line
 from kit.workshop import checks
@@ -280,8 +280,8 @@ def test_sent(workplace, capsys, monkeypatch):
     checks.sent(path, SAMPLE, 0.99)
     assert "not sent" in capsys.readouterr().out
     assert "not on Kaggle yet" in refused(checks.sent, path, dataset, 0.99)
-    ledger, digest = Ledger(), submission.check(path, competitions.get(SAMPLE.competition), SAMPLE.test_ids).sha256
-    line = ledger.intend(Line(SAMPLE.competition, path.as_posix(), digest, "", None, "a message"))
+    ledger, digest = Ledger(), submission.check(path, SAMPLE.competition, SAMPLE.test_ids).sha256
+    line = ledger.intend(Line(SAMPLE.competition.name, path.as_posix(), digest, "", None, "a message"))
     assert "no score yet" in refused(checks.sent, path, dataset, 0.99)
     line = ledger.update(line, status="not sent")
     assert "not on Kaggle yet" in refused(checks.sent, path, dataset, 0.99)
@@ -290,7 +290,7 @@ def test_sent(workplace, capsys, monkeypatch):
     ledger.update(line, status="complete", public_score=0.9885)
     checks.sent(path, dataset, 0.99)
     assert "✓ public score 0.98850, 0.00150 below your validation accuracy." in capsys.readouterr().out
-    assert path == runs.SUBMISSIONS / "digit-recognizer" / "mine.csv"
+    assert path == tracking.SUBMISSIONS / "digit-recognizer" / "mine.csv"
 
 
 def test_the_stopwatch_counts_fit_and_not_validation(monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 
 from kit import zoo
 from kit.errors import UserError
-from kit.recipe import Recipe
+from kit.recipes.recipe import Recipe
 from kit.training import fit
 from kit.training.batches import Batches
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kit.command_line import nearest
 from kit.errors import UserError
+from kit.suggestions import nearest
 
 
 @dataclass(frozen=True)

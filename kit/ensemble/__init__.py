@@ -10,7 +10,7 @@ The estimators keep scikit-learn's contract, with the members as an array's firs
 (members, n, classes), `predict_proba(test)` (members, m, classes).
 """
 
-from kit import on_demand
+from kit import lazy_imports
 
 # Found when first asked for: scikit-learn takes longer to import than `--help` may.
 _MODULE = {
@@ -19,18 +19,14 @@ _MODULE = {
     "Members": "members",
     "Stack": "stacking",
     "Weighted": "averaging",
-    "accuracy": "judging",
-    "disagreement": "judging",
-    "estimator": "methods",
+    "estimator": "registry",
     "gather": "members",
     "gather_snapshots": "members",
-    "join": "joining",
-    "log_loss": "judging",
-    "mcnemar": "judging",
-    "nested_probabilities": "judging",
-    "place": "joining",
+    "join": "build",
+    "nested_probabilities": "scoring",
+    "place": "build",
     "read": "members",
-    "write": "joining",
+    "write": "build",
 }
 __all__ = sorted(_MODULE)
-__getattr__, __dir__ = on_demand.attributes(__name__, _MODULE)
+__getattr__, __dir__ = lazy_imports.attributes(__name__, _MODULE)

@@ -5,7 +5,7 @@ import datetime
 
 from kit import competitions
 from kit.command_line import DONE, command
-from kit.ensemble.methods import METHODS
+from kit.ensemble.registry import METHODS
 from kit.errors import UserError
 
 SNAPSHOT = "snapshot"
@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     else:
         members = ensemble.gather(arguments.runs, arguments.competition, arguments.data_dir)
     name = arguments.name or f"ensemble-{datetime.datetime.now():%Y%m%d-%H%M%S}"
-    run = ensemble.place(members.dataset.competition, name)
+    run = ensemble.place(members.dataset.competition.name, name)
     if arguments.weights is not None and len(arguments.weights) != len(members.runs):
         raise UserError(
             f"--weights: {len(arguments.weights)} weights for {len(members.runs)} runs; give one a run, in their order."

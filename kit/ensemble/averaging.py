@@ -3,7 +3,8 @@
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from kit.ensemble.contract import FLOOR, Ensemble, softmax, true_class
+from kit.ensemble.base import Ensemble
+from kit.metrics import FLOOR, softmax, true_class
 
 SHARPEST = 50  # the largest 1 / temperature that a fit may choose
 
@@ -114,7 +115,7 @@ def _lowest_log_loss(oof, labels, geometric):
         pooled = np.tensordot(weights.astype(np.float32), parts, 1)
         logits = pooled if geometric else np.log(np.maximum(pooled, FLOOR))
         predicted = softmax(np.float32(sharpness) * logits)
-        loss = -np.log(true_class(predicted, labels)).mean(dtype=np.float64)
+        loss = -np.log(true_class(labels, predicted)).mean(dtype=np.float64)
         residual = predicted
         residual[rows, labels] -= 1
         by_sharpness = (residual * logits).sum(dtype=np.float64) / images

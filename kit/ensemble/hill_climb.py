@@ -3,7 +3,7 @@
 import numpy as np
 
 from kit.ensemble.averaging import pool
-from kit.ensemble.contract import Ensemble
+from kit.ensemble.base import Ensemble
 
 SMALLEST_BAG = 10  # fewer candidates than this leave a bag nothing to choose from
 MOST_PREDICTIONS = 2_000_000  # members × images that are climbed on, at most: it bounds time and memory

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kit import competitions, runs
-from kit.ensemble import judging
+from kit import metrics, tracking
 from kit.errors import UserError
 from kit.loaders import Dataset
-from kit.recipe import split_fields
-from kit.runs import Run
+from kit.recipes.recipe import split_fields
+from kit.tracking import Run
 
 MODEL = "ensemble"  # what an ensemble's metrics and config name as their model
-ROUNDING = 0.02  # how far a row of 16-bit probabilities may be from a sum of 1
 
 _TOGETHER = {
     "competition": "an ensemble joins runs of one competition",
@@ -79,7 +77,7 @@ class Members:
     @functools.cached_property
     def disagreement(self) -> np.ndarray:
         """For each pair of members the share of `rows` that they put into different classes, (members, members)."""
-        return judging.disagreement(self.predicted)
+        return metrics.disagreement(self.predicted)
 
     def test(self) -> np.ndarray:
         """Read the members' test probabilities, float32 (members, m, classes).
@@ -91,7 +89,7 @@ class Members:
         stacked = np.empty((len(self.runs), *shape), np.float32)
         for number, run in enumerate(self.runs):
             probabilities = run.test()
-            if not _predicted(run, run.TEST, probabilities, shape).all():
+            if not metrics.predicted_rows(probabilities, shape, str(run.folder / run.TEST)).all():
                 raise UserError(f"{run.folder / run.TEST} lacks some test images; train the run again.")
             stacked[number] = probabilities
         return stacked
@@ -108,7 +106,7 @@ def match(references: Sequence[str], competition: str | None = None) -> list[Run
     found: dict = {}
     for reference in references:
         is_pattern = any(letter in reference for letter in "*?[")
-        for run in _matching(reference, competition) if is_pattern else [runs.find(reference, competition)]:
+        for run in _matching(reference, competition) if is_pattern else [tracking.find(reference, competition)]:
             found.setdefault(run.folder.resolve(), run)
     members = list(found.values())
     if len(members) < 2:
@@ -142,7 +140,7 @@ def gather_snapshots(reference: str, competition: str | None = None, data_dir: s
     Raises:
         UserError: there is no such run, it was trained without snapshots or on other data, or a file is damaged.
     """
-    return _gathered(runs.find(reference, competition).snapshots(), competition, data_dir)
+    return _gathered(tracking.find(reference, competition).snapshots(), competition, data_dir)
 
 
 def _gathered(found, competition, data_dir):
@@ -173,7 +171,7 @@ def _known_together(found):
 
 
 def _members(found, metrics, dataset):
-    if runs.fingerprint(dataset.train_images, dataset.train_labels) != metrics[0]["data_fingerprint"]:
+    if tracking.fingerprint(dataset.train_images, dataset.train_labels) != metrics[0]["data_fingerprint"]:
         raise UserError(
             f"{found[0].folder} was trained on other images or labels than those of {dataset.origin}; "
             "give their --data-dir, or train the run again."
@@ -187,10 +185,12 @@ def _limit(run):
 
 
 def _matching(pattern, competition):
-    fitting = [run for run in runs.every(competition) if fnmatch.fnmatchcase(run.name, pattern)]
+    fitting = [run for run in tracking.every(competition) if fnmatch.fnmatchcase(run.name, pattern)]
     networks = sorted((run for run in fitting if run.config().get("model") != MODEL), key=lambda run: run.name)
     if not networks:
-        others = "; the ensembles that it fits have to be named" if fitting else f"; `ls {runs.ROOT}/*` shows the runs"
+        others = (
+            "; the ensembles that it fits have to be named" if fitting else f"; `ls {tracking.ROOT}/*` shows the runs"
+        )
         raise UserError(f"no trained network's run fits {pattern!r}{others}.")
     belong_to = sorted({run.competition for run in networks})
     if len(belong_to) > 1:
@@ -223,11 +223,11 @@ def _check_together(members, metrics):
 
 def _read(members, dataset):
     """Read the out-of-fold probabilities of the rows that all members have."""
-    shape = (len(dataset.train_labels), competitions.get(dataset.competition).classes)
+    shape = (len(dataset.train_labels), dataset.competition.classes)
     shared = np.ones(shape[0], bool)
     # Two passes: the rows are known before the one large array is made, so memory never holds it twice.
     for run in members:
-        known = _predicted(run, run.OOF, run.oof(), shape)
+        known = metrics.predicted_rows(run.oof(), shape, str(run.folder / run.OOF))
         if not known.any():
             raise UserError(
                 f"{run.folder} has no out-of-fold predictions, so nothing tells how good it is; "
@@ -241,22 +241,3 @@ def _read(members, dataset):
     for number, run in enumerate(members):
         oof[number] = run.oof()[rows]
     return rows, oof
-
-
-def _predicted(run, file, probabilities, shape):
-    """Check a run's probabilities; returns which rows have any, (n,) bool."""
-    path = run.folder / file
-    if probabilities.shape != shape:
-        raise UserError(
-            f"{path} has the shape {probabilities.shape}, but the data have {shape[0]:,} images of {shape[1]} classes; "
-            "train the run again."
-        )
-    absent = np.isnan(probabilities)
-    known = ~absent.any(axis=1)
-    broken = ~known & ~absent.all(axis=1)
-    sums = probabilities.sum(axis=1)
-    broken |= known & ((probabilities < 0).any(axis=1) | ~(np.abs(sums - 1) <= ROUNDING))
-    if broken.any():
-        row = int(broken.argmax())
-        raise UserError(f"{path}, row {row}: {probabilities[row].tolist()} are no probabilities; train the run again.")
-    return known

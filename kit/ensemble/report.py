@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kit.ensemble import judging
+from kit import metrics
 from kit.ensemble.members import Members
 
 MOST_LINES = 20  # members in the table
@@ -44,13 +44,13 @@ def comparison(members: Members, nested: np.ndarray, mean: np.ndarray | None) ->
         rivals.append(("the plain mean", mean))
     lines = []
     for rival, probabilities in rivals:
-        found = judging.mcnemar(labels, probabilities, nested)
+        found = metrics.mcnemar(labels, probabilities, nested)
         points = 100 * (found.gained - found.lost) / len(labels)
         lines.append(
             f"against {rival}: {points:+.3f} points ({found.gained} images gained, {found.lost} lost; "
             f"McNemar's p = {found.p_value:.2g})"
         )
-        if found.p_value >= judging.SIGNIFICANT:
+        if not found.significant:
             lines.append(f"warning: the difference from {rival} is within noise.")
         elif found.lost > found.gained:
             lines.append(f"warning: this is worse than {rival}.")
@@ -83,5 +83,5 @@ def judged_on(members: Members) -> str:
 
 
 def _line(name, width, probabilities, labels):
-    accuracy, loss = judging.accuracy(probabilities, labels), judging.log_loss(probabilities, labels)
+    accuracy, loss = metrics.accuracy(labels, probabilities), metrics.log_loss(labels, probabilities)
     return f"{name:<{width}}  {accuracy:8.3%}  {loss:8.4f}"

@@ -3,8 +3,9 @@
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from kit.ensemble.contract import Ensemble, true_class
-from kit.ensemble.judging import fold_of_each
+from kit.ensemble.base import Ensemble
+from kit.ensemble.scoring import fold_of_each
+from kit.metrics import true_class
 
 CLIP = 1e-4  # logits below ln(1e-4) say only how sure a member was; a linear model would chase them
 STRENGTHS = (0.01, 0.1, 1.0, 10.0)
@@ -49,7 +50,7 @@ class Stack(Ensemble):
                 fitting, held_out = folds != fold, folds == fold
                 for place, model in enumerate(_path(logits[fitting], labels[fitting], STRENGTHS)):
                     predicted = self._all_classes(model, logits[held_out])
-                    losses[place] -= np.log(true_class(predicted, labels[held_out])).sum(dtype=np.float64)
+                    losses[place] -= np.log(true_class(labels[held_out], predicted)).sum(dtype=np.float64)
             chosen = int(losses.argmin())
             self.C_ = STRENGTHS[chosen]
             *_, self.model_ = _path(logits, labels, STRENGTHS[: chosen + 1])

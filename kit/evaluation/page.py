@@ -5,7 +5,7 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kit.figures import canvas
+from kit.figures import style
 
 # The policy makes the browser keep the promise that no request leaves the page. The pictures keep their white paper in
 # the dark.
@@ -67,7 +67,7 @@ class Shown:
     """
 
     heading: str
-    figure: canvas.Figure
+    figure: style.Figure
     alternative: str
     caption: str
     narrowest: int = 0
@@ -96,7 +96,7 @@ def section(heading: str, inside: str) -> str:
 
 def picture(shown: Shown) -> str:
     """Return a picture's section, the PNG inside it."""
-    source = base64.b64encode(canvas.png(shown.figure)).decode()
+    source = base64.b64encode(style.png(shown.figure)).decode()
     width = f"min-width: {shown.narrowest}px; max-width: {WIDTH_OF_AN_INCH * shown.figure.get_figwidth():.0f}px"
     image = f'<img alt="{html.escape(shown.alternative)}" style="{width}" src="data:image/png;base64,{source}">'
     caption = f"<figcaption>{html.escape(shown.caption)}</figcaption>"

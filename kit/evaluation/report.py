@@ -4,31 +4,31 @@ import pathlib
 
 import numpy as np
 
-from kit import atomic, figures
+from kit import figures, files
 from kit.evaluation import page, table
-from kit.evaluation.judged import Judged
-from kit.evaluation.metrics import RANGES
+from kit.evaluation.evaluation import Evaluation
 from kit.evaluation.page import Shown
+from kit.evaluation.scores import RANGES
 
 MISTAKES, EXPLAINED = 12, 8
 
 
-def write(judged: Judged) -> pathlib.Path:
+def write(judged: Evaluation) -> pathlib.Path:
     """Write `report.html` into the run's folder, whole or not at all, and return its path.
 
     Grad-CAM of mistakes is in it where there is a network to ask: the run's own, or for an ensemble that of its most
     accurate member, if it still lies beside it.
     """
     path = judged.run.folder / "report.html"
-    atomic.write_text(path, html(judged))
+    files.write_text(path, html(judged))
     return path
 
 
-def html(judged: Judged) -> str:
+def html(judged: Evaluation) -> str:
     """Return the report as HTML."""
     pictures = [_mistakes(judged), _explained(judged), _confusion(judged), _calibration(judged), _training(judged)]
     return page.whole(
-        f"{judged.run.name} – {judged.dataset.competition}",
+        f"{judged.run.name} – {judged.dataset.competition.name}",
         [
             _overview(judged),
             _classes(judged),
@@ -39,7 +39,7 @@ def html(judged: Judged) -> str:
     )
 
 
-def _overview(judged: Judged) -> str:
+def _overview(judged: Evaluation) -> str:
     scores, metrics = judged.scores, judged.run.metrics()
     reached = metrics.get("fold_accuracies")
     folds = f"; {len(reached)} folds, {min(reached):.2%} to {max(reached):.2%}" if reached else ""
@@ -56,10 +56,10 @@ def _overview(judged: Judged) -> str:
         ("training", f"{metrics['fit_seconds']:,.0f} s", f"{metrics['images_per_second']:,.0f} images a second"),
     ]
     sample = f"Sample data, not Kaggle's: {judged.dataset.origin}." if judged.dataset.source == "sample" else ""
-    return page.facts(f"{judged.run.name} on {judged.dataset.competition}", sample, facts)
+    return page.facts(f"{judged.run.name} on {judged.dataset.competition.name}", sample, facts)
 
 
-def _classes(judged: Judged) -> str:
+def _classes(judged: Evaluation) -> str:
     columns = ("class", "precision", "recall", "F1", "images", "most often taken for")
     rows = [
         (
@@ -73,7 +73,7 @@ def _classes(judged: Judged) -> str:
     return page.section("Class by class", page.table("the scores of each class", columns, rows, columns[-1:]))
 
 
-def _members(judged: Judged) -> str:
+def _members(judged: Evaluation) -> str:
     members = judged.run.metrics().get("members")
     if not members:
         return ""
@@ -89,7 +89,7 @@ def _weight(weight: float | None) -> str:
     return "" if weight is None else f"{weight:.3f}"
 
 
-def _confusion(judged: Judged) -> Shown:
+def _confusion(judged: Evaluation) -> Shown:
     names, counts = judged.rules.class_names, judged.scores.confusion
     off = counts - np.diag(np.diag(counts))
     pairs = [divmod(int(place), len(names)) for place in np.argsort(-off.ravel(), kind="stable")[:3]]
@@ -107,7 +107,7 @@ def _confusion(judged: Judged) -> Shown:
     )
 
 
-def _calibration(judged: Judged) -> Shown:
+def _calibration(judged: Evaluation) -> Shown:
     error = judged.scores.calibration_error
     return Shown(
         "How far its certainty can be trusted",
@@ -117,7 +117,7 @@ def _calibration(judged: Judged) -> Shown:
     )
 
 
-def _mistakes(judged: Judged) -> Shown | None:
+def _mistakes(judged: Evaluation) -> Shown | None:
     words = table.mistakes(judged, MISTAKES)
     if not words:
         return None
@@ -132,12 +132,12 @@ def _mistakes(judged: Judged) -> Shown | None:
     )
 
 
-def _explained(judged: Judged) -> Shown | None:
+def _explained(judged: Evaluation) -> Shown | None:
     """Grad-CAM of mistakes among what the first fold's network was not trained on, by that network."""
     asked = judged.explained_by
     if asked is None:
         return None
-    from kit import recipe
+    from kit.recipes import recipe
     from kit.training import splits, transfer
 
     chosen = recipe.from_dict(asked.config()["recipe"])
@@ -161,7 +161,7 @@ def _explained(judged: Judged) -> Shown | None:
     )
 
 
-def _training(judged: Judged) -> Shown | None:
+def _training(judged: Evaluation) -> Shown | None:
     history = judged.run.folder / "history.csv"
     if not history.exists():
         return None

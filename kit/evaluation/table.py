@@ -1,14 +1,14 @@
 """A run's scores as text."""
 
-from kit.evaluation.judged import Judged
+from kit.evaluation.evaluation import Evaluation
 from kit.figures import worst_mistakes
 
 
-def summary(judged: Judged) -> str:
+def summary(judged: Evaluation) -> str:
     """Return the scores of a run as lines of text: over all images, then a line a class."""
     scores = judged.scores
     lines = [
-        f"{judged.run.name} on {judged.dataset.competition}, {scores.images:,} out-of-fold images "
+        f"{judged.run.name} on {judged.dataset.competition.name}, {scores.images:,} out-of-fold images "
         f"of {len(judged.dataset.train_labels):,}",
         "",
         f"accuracy             {scores.accuracy:.2%} ± {100 * scores.accuracy_error:.2f} ({scores.wrong:,} wrong)",
@@ -26,7 +26,7 @@ def summary(judged: Judged) -> str:
     return "\n".join(lines)
 
 
-def confusion(judged: Judged) -> str:
+def confusion(judged: Evaluation) -> str:
     """Return the confusion matrix as lines of text, a row a true class, a column a predicted one; 0 as a dot."""
     names, counts = judged.rules.class_names, judged.scores.confusion
     cells = [["true \\ predicted", *names]]
@@ -39,7 +39,7 @@ def confusion(judged: Judged) -> str:
     )
 
 
-def mistakes(judged: Judged, count: int = 12) -> list[str]:
+def mistakes(judged: Evaluation, count: int = 12) -> list[str]:
     """Return the worst mistakes in words, such as "row 31 is 4, predicted 9 with 99.1 %", the worst first.
 
     Args:

@@ -4,16 +4,16 @@
 package costs nothing.
 """
 
-from kit import on_demand
+from kit import lazy_imports
 
 _MODULE = {
     "augmentation": "images",
-    "calibration": "calibrated",
+    "calibration": "reliability_diagram",
     "changed_images": "ensembles",
     "class_examples": "images",
     "confusion_matrix": "predictions",
     "disagreement": "predictions",
-    "features": "anatomy",
+    "features": "layer_calls",
     "filters": "layers",
     "grad_cam": "attribution",
     "gains_by_class": "ensembles",
@@ -29,7 +29,6 @@ _MODULE = {
     "pixel_histogram": "images",
     "pixel_histograms_by_class": "images",
     "pictures_seen": "predictions",
-    "reliability": "calibrated",
     "right_predictions": "predictions",
     "structure": "graph",
     "structure_text": "graph",
@@ -39,4 +38,4 @@ _MODULE = {
     "wrong_predictions": "predictions",
 }
 __all__ = sorted(_MODULE)
-__getattr__, __dir__ = on_demand.attributes(__name__, _MODULE)
+__getattr__, __dir__ = lazy_imports.attributes(__name__, _MODULE)

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from matplotlib import colormaps
 
-from kit.figures import canvas
-from kit.figures.anatomy import Anatomy, Step, as_array, dissect
+from kit.figures import style
 from kit.figures.gradients import gradient_of
+from kit.figures.layer_calls import LayerCalls, Step, as_array, layer_calls_of
 
 SMALLEST_MAP = 4
 # As layers, as functions and as operations, whose names differ in capitals and underscores only.
@@ -25,7 +25,7 @@ def grad_cam(
     class_names: Sequence[str] | None = None,
     guided: bool = True,
     layer: str | None = None,
-) -> canvas.Figure:
+) -> style.Figure:
     """Show where the network looks when it sees its predicted class, and where for the true class if that differs.
 
     A map without warm places: nothing in the image speaks for that class.
@@ -39,31 +39,31 @@ def grad_cam(
         layer: the layer whose maps are weighed; by default the last one with at least 4 × 4 places.
     """
     images = np.asarray(images)
-    anatomy = dissect(network)
-    probabilities = as_array(keras.ops.softmax(_logits(anatomy, images)))
-    words = canvas.class_words(probabilities.shape[1], class_names)
+    layer_calls = layer_calls_of(network)
+    probabilities = as_array(keras.ops.softmax(_logits(layer_calls, images)))
+    words = style.class_words(probabilities.shape[1], class_names)
     said = probabilities.argmax(1)
     truth = said if labels is None else np.asarray(labels).astype(int)
     asked = [("predicted", said)] if (said == truth).all() else [("predicted", said), ("true", truth)]
     rows = 1 + len(asked) * (2 if guided else 1)
-    figure = canvas.sheet(1.55 * len(images) + 1.3, 1.72 * rows + 0.3)
+    figure = style.sheet(1.55 * len(images) + 1.3, 1.72 * rows + 0.3)
     cells = figure.subplots(rows, len(images), squeeze=False)
     for place, image in enumerate(images):
         right = said[place] == truth[place]
         title = "" if labels is None else f"is {words[truth[place]]}"
-        canvas.picture(cells[0, place], image, title, canvas.RIGHT if right else canvas.WRONG)
+        style.picture(cells[0, place], image, title, style.RIGHT if right else style.WRONG)
     row = 1
     for name, classes in asked:
         maps = grad_cam_maps(network, images, classes, layer)
         pixels = guided_gradients(network, images, classes) * maps[..., None] if guided else None
         for place, one in enumerate(classes):
             title = f"{words[one]}: {100 * probabilities[place, one]:.0f} %"
-            canvas.picture(cells[row, place], _warmed(images[place], maps[place]), title)
+            style.picture(cells[row, place], _warmed(images[place], maps[place]), title)
             if guided:
-                canvas.picture(cells[row + 1, place], _around_grey(pixels[place]))
-        canvas.row_name(cells[row, 0], f"for the\n{name}\nclass")
+                style.picture(cells[row + 1, place], _around_grey(pixels[place]))
+        style.row_name(cells[row, 0], f"for the\n{name}\nclass")
         if guided:
-            canvas.row_name(cells[row + 1, 0], "its pixels\n(guided)")
+            style.row_name(cells[row + 1, 0], "its pixels\n(guided)")
         row += 2 if guided else 1
     return figure
 
@@ -85,8 +85,8 @@ def grad_cam_maps(
     Reference:
         Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks" (2017).
     """
-    anatomy = dissect(network)
-    watched = anatomy.step(layer) if layer else _last_with_places(anatomy)
+    layer_calls = layer_calls_of(network)
+    watched = layer_calls.step(layer) if layer else _last_with_places(layer_calls)
 
     def asked_logits(amount):
         # Added to what comes out of the layer, nothing changes nothing, but has that layer's gradient, whatever else
@@ -95,9 +95,9 @@ def grad_cam_maps(
             output = step(*inputs, **options)
             return output + keras.ops.cast(amount, output.dtype) if step is watched else output
 
-        return _sum_of(_logits(anatomy, images, nudged), classes)
+        return _sum_of(_logits(layer_calls, images, nudged), classes)
 
-    outputs = as_array(anatomy.read(images, watched.output))
+    outputs = as_array(layer_calls.read(images, watched.output))
     gradients = gradient_of(asked_logits)(np.zeros(outputs.shape, np.float32))
     maps = np.maximum((outputs * gradients.mean((1, 2), keepdims=True)).sum(-1, keepdims=True), 0)
     maps = keras.ops.image.resize(maps, images.shape[1:3], interpolation="bilinear", data_format="channels_last")
@@ -119,8 +119,8 @@ def guided_gradients(network: keras.Model, images: np.ndarray, classes: np.ndarr
     Reference:
         Springenberg et al., "Striving for Simplicity: The All Convolutional Net" (2015).
     """
-    anatomy = dissect(network)
-    return gradient_of(lambda pixels: _sum_of(_logits(anatomy, pixels, _guided), classes))(
+    layer_calls = layer_calls_of(network)
+    return gradient_of(lambda pixels: _sum_of(_logits(layer_calls, pixels, _guided), classes))(
         np.asarray(images, np.float32)
     )
 
@@ -148,18 +148,18 @@ def _speaking_for(active):
     return active, gradient
 
 
-def _last_with_places(anatomy: Anatomy) -> Step:
-    maps = [step for step in anatomy.steps if len(step.output.shape) == 4 and None not in step.output.shape[1:]]
+def _last_with_places(layer_calls: LayerCalls) -> Step:
+    maps = [step for step in layer_calls.steps if len(step.output.shape) == 4 and None not in step.output.shape[1:]]
     if not maps:
         raise ValueError("the network has no layer with maps for Grad-CAM; take one with convolutions.")
     large = [step for step in maps if min(step.output.shape[1:3]) >= SMALLEST_MAP]
     return (large or maps)[-1]
 
 
-def _logits(anatomy: Anatomy, images, call: Callable = Step.__call__):
+def _logits(layer_calls: LayerCalls, images, call: Callable = Step.__call__):
     """The network's answer before the softmax, up to a number for each image, where it ends with one."""
-    answer = keras.ops.cast(anatomy.read(images, anatomy.logits, call), "float32")
-    if _activation(anatomy.steps[-1]) != "softmax":
+    answer = keras.ops.cast(layer_calls.read(images, layer_calls.logits, call), "float32")
+    if _activation(layer_calls.steps[-1]) != "softmax":
         return answer
     return keras.ops.log(keras.ops.maximum(answer, keras.config.epsilon()))
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from mpl_toolkits.mplot3d import proj3d
 
-from kit.figures import canvas
+from kit.figures import style
 
 SHAPES = "osD^vP<X>*"
 
 
-def pca_components(images: np.ndarray, count: int = 15) -> canvas.Figure:
+def pca_components(images: np.ndarray, count: int = 15) -> style.Figure:
     """Show the mean image, the first `count` principal components, and how much of the variance they carry.
 
     Grey components are drawn from blue (less) over white to orange (more); coloured ones on mid-grey.
@@ -30,25 +30,25 @@ def pca_components(images: np.ndarray, count: int = 15) -> canvas.Figure:
     count = min(count, len(reduced.components_))
     columns = 8
     rows = -(-(count + 1) // columns)
-    figure = canvas.sheet(16, max(3.6, 1.75 * rows + 0.1))
+    figure = style.sheet(16, max(3.6, 1.75 * rows + 0.1))
     left, right = figure.subfigures(1, 2, width_ratios=[2.2, 1])
     cells = left.subplots(rows, columns, squeeze=False).ravel()
     for cell in cells:
         cell.set_axis_off()
-    canvas.picture(cells[0], reduced.mean_.reshape(shape), "mean")
+    style.picture(cells[0], reduced.mean_.reshape(shape), "mean")
     for place, (cell, component) in enumerate(zip(cells[1:], reduced.components_[:count], strict=False)):
         share = f"{100 * reduced.explained_variance_ratio_[place]:.1f} %"
         scale = np.abs(component).max()
         if shape[-1] == 1:
-            cell.imshow(component.reshape(shape[:2]), cmap=canvas.DIVERGING, vmin=-scale, vmax=scale)
-            cell.set_title(f"{place + 1}: {share}", fontsize=canvas.SMALL, pad=4)
+            cell.imshow(component.reshape(shape[:2]), cmap=style.DIVERGING, vmin=-scale, vmax=scale)
+            cell.set_title(f"{place + 1}: {share}", fontsize=style.SMALL, pad=4)
         else:
-            canvas.picture(cell, 127.5 + 127.5 * component.reshape(shape) / scale, f"{place + 1}: {share}")
-    axes = canvas.plain(right.subplots(), "what the first components carry", "components", "share of the variance")
+            style.picture(cell, 127.5 + 127.5 * component.reshape(shape) / scale, f"{place + 1}: {share}")
+    axes = style.plain(right.subplots(), "what the first components carry", "components", "share of the variance")
     carried = np.cumsum(reduced.explained_variance_ratio_)
-    axes.plot(range(1, len(carried) + 1), carried, color=canvas.COLOURS[0], linewidth=2.4)
+    axes.plot(range(1, len(carried) + 1), carried, color=style.COLOURS[0], linewidth=2.4)
     axes.set_ylim(0, 1)
-    canvas.percent(axes.yaxis)
+    style.percent(axes.yaxis)
     return figure
 
 
@@ -59,7 +59,7 @@ def pca_scatter(
     dimensions: int = 2,
     count: int = 2000,
     title: str | None = None,
-) -> canvas.Figure:
+) -> style.Figure:
     """Show images, or a network's features, along their first two or three principal components.
 
     Args:
@@ -88,7 +88,7 @@ def tsne_scatter(
     count: int = 1000,
     seed: int = 0,
     title: str | None = None,
-) -> canvas.Figure:
+) -> style.Figure:
     """Show images, or a network's features, in a t-SNE map: neighbours there are neighbours here.
 
     Distances between clusters, and the axes, mean nothing. A few seconds for 1,000 points on two cores.
@@ -115,19 +115,19 @@ def tsne_scatter(
     return _scatter(places, labels, class_names, ["", ""], title or "t-SNE")
 
 
-def _scatter(places, labels, class_names, axes_names, title) -> canvas.Figure:
+def _scatter(places, labels, class_names, axes_names, title) -> style.Figure:
     dimensions = places.shape[1]
-    words = canvas.class_words(int(labels.max()) + 1, class_names)
-    figure = canvas.sheet(11, 8.5)
+    words = style.class_words(int(labels.max()) + 1, class_names)
+    figure = style.sheet(11, 8.5)
     if dimensions == 3:
         axes = figure.add_subplot(projection="3d")
-        axes.set_title(title, fontsize=canvas.NORMAL + 1)
+        axes.set_title(title, fontsize=style.NORMAL + 1)
         for axis, name in zip((axes.xaxis, axes.yaxis, axes.zaxis), axes_names, strict=True):
-            axis.set_label_text(name, fontsize=canvas.NORMAL)
+            axis.set_label_text(name, fontsize=style.NORMAL)
             axis.labelpad = 12
         axes.computed_zorder = False  # the names stand before the points
     else:
-        axes = canvas.plain(figure.subplots(), title, *axes_names)
+        axes = style.plain(figure.subplots(), title, *axes_names)
         if not any(axes_names):
             axes.set_xticks([])
             axes.set_yticks([])
@@ -135,7 +135,7 @@ def _scatter(places, labels, class_names, axes_names, title) -> canvas.Figure:
     # Ten colours are too many to tell apart: every class has a shape too, a digit its own.
     digits = max(map(len, words)) == 1
     named: list[np.ndarray] = []
-    for label, colour in enumerate(canvas.spread(len(words))):
+    for label, colour in enumerate(style.spread(len(words))):
         mine = places[labels == label]
         if not len(mine):
             continue
@@ -148,10 +148,10 @@ def _scatter(places, labels, class_names, axes_names, title) -> canvas.Figure:
         if all((np.abs(here - other) > room).any() for other in named):
             named.append(here)
             name = axes.text(*middle, words[label], fontsize=19, weight="bold", ha="center", va="center", zorder=9)
-            name.set_path_effects(canvas.HALO)
+            name.set_path_effects(style.HALO)
     if not digits:
         beside = (1.02 if dimensions == 2 else 1.1, 0.5)
-        axes.legend(loc="center left", bbox_to_anchor=beside, fontsize=canvas.NORMAL, markerscale=2, frameon=False)
+        axes.legend(loc="center left", bbox_to_anchor=beside, fontsize=style.NORMAL, markerscale=2, frameon=False)
     return figure
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import keras
 from matplotlib import patches
 
-from kit.figures import canvas, routes
-from kit.figures.anatomy import Step, dissect
+from kit.figures import layout, style
+from kit.figures.layer_calls import Step, layer_calls_of
 
 ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU", "silu": "SiLU", "selu": "SELU", "elu": "ELU", "leaky_relu": "leaky ReLU"}
 CONVOLUTION, POOLING, DENSE, JOINING, OTHER = "convolution", "pooling", "dense", "joining", "other"
@@ -40,11 +40,13 @@ def structure_text(network: keras.Model) -> str:
     Args:
         network: a functional or built sequential model.
     """
-    anatomy = dissect(network)
-    givers = {anatomy.images: "images"} | {tensor: step.name for step in anatomy.steps for tensor in step.outputs}
-    rows = [("layer", "what it does", "output", "weights", "reads"), ("images", "", _size(anatomy.images), "", "")]
-    before = anatomy.images
-    for step in anatomy.steps:
+    layer_calls = layer_calls_of(network)
+    givers = {layer_calls.images: "images"} | {
+        tensor: step.name for step in layer_calls.steps for tensor in step.outputs
+    }
+    rows = [("layer", "what it does", "output", "weights", "reads"), ("images", "", _size(layer_calls.images), "", "")]
+    before = layer_calls.images
+    for step in layer_calls.steps:
         reads = "" if step.inputs == (before,) else ", ".join(givers[one] for one in step.inputs)
         rows.append((step.name, words(step.layer), _size(step.output), f"{_weights(step):,}", reads))
         before = step.output
@@ -56,7 +58,7 @@ def structure_text(network: keras.Model) -> str:
     return "\n".join([f"{network.name}: {_counts(network)}", "", lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
-def structure(network: keras.Model) -> canvas.Figure:
+def structure(network: keras.Model) -> style.Figure:
     """Draw the network's layers as a graph, from the images at the top left to the logits, in columns.
 
     Norms, activations and dropouts stand in the box of the layer that they belong to; a skip connection is a line
@@ -67,20 +69,20 @@ def structure(network: keras.Model) -> canvas.Figure:
     """
     boxes = _boxes(network)
     width = max(2.3, 0.092 * max(len(line) for box in boxes for line in box.lines))
-    plan = routes.arrange([box.inputs for box in boxes], width)
-    figure = canvas.Figure(figsize=(plan.width, plan.height + 0.6), facecolor="white")
+    plan = layout.arrange([box.inputs for box in boxes], width)
+    figure = style.Figure(figsize=(plan.width, plan.height + 0.6), facecolor="white")
     share = plan.height / (plan.height + 0.6)
-    figure.text(0.5, (1 + share) / 2, f"{network.name}: {_counts(network)}", **_centred(canvas.LARGE))
+    figure.text(0.5, (1 + share) / 2, f"{network.name}: {_counts(network)}", **_centred(style.LARGE))
     axes = figure.add_axes((0, 0, 1, share), xlim=(0, plan.width), ylim=(plan.height, 0))
     axes.set_axis_off()
     for line in plan.lines:
         axes.plot(*zip(*line, strict=True), color="#444444", linewidth=1.6, solid_joinstyle="round", zorder=1)
     for tip, tail in plan.arrows:
-        style = {"arrowstyle": "-|>", "color": "#444444", "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0}
-        axes.annotate("", xy=tip, xytext=tail, arrowprops=style, zorder=2)
+        arrow = {"arrowstyle": "-|>", "color": "#444444", "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", xy=tip, xytext=tail, arrowprops=arrow, zorder=2)
     for box, (x, y) in zip(boxes, plan.places, strict=True):
-        corner = (x - width / 2, y - routes.BOX / 2)
-        shape = patches.FancyBboxPatch(corner, width, routes.BOX, boxstyle="round,pad=0,rounding_size=0.08")
+        corner = (x - width / 2, y - layout.BOX / 2)
+        shape = patches.FancyBboxPatch(corner, width, layout.BOX, boxstyle="round,pad=0,rounding_size=0.08")
         shape.set(facecolor=FILLS[box.kind], edgecolor="#333333", linewidth=1.2, zorder=3)
         axes.add_patch(shape)
         for number, line in enumerate(box.lines):
@@ -123,11 +125,11 @@ def words(layer) -> str:
 
 def _boxes(network: keras.Model) -> list[Box]:
     """Gather the layers into boxes, the images first."""
-    anatomy = dissect(network)
-    readers = collections.Counter(tensor for step in anatomy.steps for tensor in step.inputs)
+    layer_calls = layer_calls_of(network)
+    readers = collections.Counter(tensor for step in layer_calls.steps for tensor in step.inputs)
     groups: list[list[Step]] = []
-    home = {anatomy.images: 0}
-    for step in anatomy.steps:
+    home = {layer_calls.images: 0}
+    for step in layer_calls.steps:
         giver = home[step.inputs[0]] if step.inputs else 0
         alone = len(step.inputs) == 1 and readers[step.inputs[0]] == 1 and giver > 0
         if alone and (_kind(step) == OTHER or all(_kind(other) == OTHER for other in groups[giver - 1])):
@@ -136,7 +138,7 @@ def _boxes(network: keras.Model) -> list[Box]:
             groups.append([step])
             giver = len(groups)
         home.update(dict.fromkeys(step.outputs, giver))
-    boxes = [Box(("images", _size(anatomy.images)), OTHER, ())]
+    boxes = [Box(("images", _size(layer_calls.images)), OTHER, ())]
     for group in groups:
         computing = next((step for step in group if _kind(step) != OTHER), group[0])
         main, *own = words(computing.layer).split(" · ")

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from kit.figures import canvas
-from kit.figures.anatomy import Anatomy, Step, as_array, dissect
+from kit.figures import style
 from kit.figures.gradients import gradient_of
+from kit.figures.layer_calls import LayerCalls, Step, as_array, layer_calls_of
 
 GREY = 127.5
 
 
-def filters(network: keras.Model, count: int = 64) -> canvas.Figure:
+def filters(network: keras.Model, count: int = 64) -> style.Figure:
     """Show the filters of the network's first convolution.
 
     For grey images a filter is drawn from blue (against) over white to orange (for); for colour images as the colours
@@ -26,24 +26,24 @@ def filters(network: keras.Model, count: int = 64) -> canvas.Figure:
     Raises:
         ValueError: the network has no convolution.
     """
-    anatomy = dissect(network)
-    first = next(step for step in anatomy.convolutions if isinstance(step.layer, keras.layers.Conv2D))
-    weights = _on_the_images_channels(anatomy, first)
+    layer_calls = layer_calls_of(network)
+    first = next(step for step in layer_calls.convolutions if isinstance(step.layer, keras.layers.Conv2D))
+    weights = _on_the_images_channels(layer_calls, first)
     shown = min(count, weights.shape[-1])
     title = f"{first.name}: {shown} of {weights.shape[-1]} filters, {weights.shape[0]} × {weights.shape[1]}"
-    figure, cells = canvas.grid(shown, 16, title, (0.85, 0.85))
+    figure, cells = style.grid(shown, 16, title, (0.85, 0.85))
     for place, cell in enumerate(cells):
         one = weights[..., place]
         scale = max(np.abs(one).max(), 1e-12)
         if one.shape[-1] == 3:
-            canvas.picture(cell, GREY + GREY * one / scale)
+            style.picture(cell, GREY + GREY * one / scale)
         else:
-            cell.imshow(one.mean(-1), cmap=canvas.DIVERGING, vmin=-scale, vmax=scale)
+            cell.imshow(one.mean(-1), cmap=style.DIVERGING, vmin=-scale, vmax=scale)
             cell.add_patch(_frame(one.shape))
     return figure
 
 
-def layer_outputs(network: keras.Model, image: np.ndarray, layers: int = 12, channels: int = 10) -> canvas.Figure:
+def layer_outputs(network: keras.Model, image: np.ndarray, layers: int = 12, channels: int = 10) -> style.Figure:
     """Show what each convolution makes of one image: a row a layer, its channels with the most contrast.
 
     Args:
@@ -55,15 +55,15 @@ def layer_outputs(network: keras.Model, image: np.ndarray, layers: int = 12, cha
     Raises:
         ValueError: the network has no convolution.
     """
-    anatomy = dissect(network)
-    found = anatomy.convolutions
+    layer_calls = layer_calls_of(network)
+    found = layer_calls.convolutions
     chosen = [found[place] for place in np.unique(np.linspace(0, len(found) - 1, layers).round().astype(int))]
     outputs = [
-        as_array(output)[0] for output in anatomy.read(np.asarray(image)[None], [step.output for step in chosen])
+        as_array(output)[0] for output in layer_calls.read(np.asarray(image)[None], [step.output for step in chosen])
     ]
-    figure = canvas.sheet(1.02 * channels + 4.2, 1.02 * len(chosen) + 0.2)
+    figure = style.sheet(1.02 * channels + 4.2, 1.02 * len(chosen) + 0.2)
     left, right = figure.subfigures(1, 2, width_ratios=[1.6, channels + 2.6])
-    canvas.picture(left.subplots(), image, "the image")
+    style.picture(left.subplots(), image, "the image")
     cells = right.subplots(len(chosen), channels, squeeze=False)
     for row, step, output in zip(cells, chosen, outputs, strict=True):
         for cell in row:
@@ -73,7 +73,7 @@ def layer_outputs(network: keras.Model, image: np.ndarray, layers: int = 12, cha
             low, high = np.percentile(output[..., channel], [0.5, 99.5])
             cell.imshow(output[..., channel], cmap="viridis", vmin=low, vmax=max(high, low + 1e-12))
         size = f"{output.shape[0]} × {output.shape[1]} × {output.shape[2]}"
-        canvas.row_name(row[0], f"{step.name}\n{size}")
+        style.row_name(row[0], f"{step.name}\n{size}")
     return figure
 
 
@@ -84,7 +84,7 @@ def gradient_ascent(
     steps: int = 60,
     class_names: Sequence[str] | None = None,
     seed: int = 0,
-) -> canvas.Figure:
+) -> style.Figure:
     """Show the images that most excite a layer's filters, found by gradient ascent from noise, in full contrast.
 
     Args:
@@ -102,15 +102,15 @@ def gradient_ascent(
         Erhan et al., "Visualizing Higher-Layer Features of a Deep Network" (2009); Yosinski et al. (2015) for the
         blur between the steps.
     """
-    anatomy = dissect(network)
-    step = anatomy.step(layer) if layer else anatomy.convolutions[-1]
+    layer_calls = layer_calls_of(network)
+    step = layer_calls.step(layer) if layer else layer_calls.convolutions[-1]
     images, shown = exciting_images(network, step.name, count, steps, seed)
     is_map = len(step.output.shape) == 4
-    figure, cells = canvas.grid(len(images), 10 if len(images) <= 10 else 8, f"what excites {step.name}", (1.45, 1.7))
+    figure, cells = style.grid(len(images), 10 if len(images) <= 10 else 8, f"what excites {step.name}", (1.45, 1.7))
     for cell, image, one in zip(cells, images, shown, strict=True):
         name = class_names[one] if class_names is not None and not is_map else one
         contrast = GREY / max(np.percentile(np.abs(image - GREY), 99.5), 1e-6)
-        canvas.picture(cell, GREY + contrast * (image - GREY), f"filter {name}" if is_map else f"{name}")
+        style.picture(cell, GREY + contrast * (image - GREY), f"filter {name}" if is_map else f"{name}")
     return figure
 
 
@@ -131,17 +131,17 @@ def exciting_images(
     """
     from scipy import ndimage
 
-    anatomy = dissect(network)
-    output = anatomy.step(layer).output
-    shape = tuple(anatomy.images.shape[1:])
+    layer_calls = layer_calls_of(network)
+    output = layer_calls.step(layer).output
+    shape = tuple(layer_calls.images.shape[1:])
     draw = np.random.default_rng(seed)
     noise = draw.normal(GREY, 12, (1, *shape)).astype(np.float32)
-    answer = as_array(_strengths(anatomy.read(noise, output)))[0]
+    answer = as_array(_strengths(layer_calls.read(noise, output)))[0]
     # A filter that is silent on noise has no slope to climb.
     lively = np.sort(np.argsort(-answer, kind="stable")[: max(count, len(answer) // 2)])
     chosen = lively[np.unique(np.linspace(0, len(lively) - 1, count).round().astype(int))]
     wanted = np.eye(len(answer), dtype=np.float32)[chosen]
-    climb = gradient_of(lambda images: keras.ops.sum(_strengths(anatomy.read(images, output)) * wanted))
+    climb = gradient_of(lambda images: keras.ops.sum(_strengths(layer_calls.read(images, output)) * wanted))
     images = np.repeat(noise, len(chosen), axis=0)
     for number in range(steps):
         # Moved a little before each step, and drawn back to grey and blurred after it, the images do not become the
@@ -156,14 +156,14 @@ def exciting_images(
     return images, chosen
 
 
-def _on_the_images_channels(anatomy: Anatomy, first: Step) -> np.ndarray:
+def _on_the_images_channels(layer_calls: LayerCalls, first: Step) -> np.ndarray:
     """The first convolution's weights (h, w, its channels, filters) as weights (h, w, image's channels, filters)."""
     weights = as_array(first.layer.get_weights()[0])
-    shape = tuple(anatomy.images.shape[1:])
+    shape = tuple(layer_calls.images.shape[1:])
     coloured = np.zeros((1 + shape[-1], *shape), np.float32)  # a black image, and one in each channel's own colour
     for channel in range(shape[-1]):
         coloured[1 + channel, ..., channel] = 255
-    arriving = as_array(anatomy.read(coloured, first.inputs[0])).mean((1, 2))
+    arriving = as_array(layer_calls.read(coloured, first.inputs[0])).mean((1, 2))
     return np.einsum("hwif,ci->hwcf", weights, arriving[1:] - arriving[0])
 
 

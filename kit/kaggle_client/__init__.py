@@ -11,14 +11,14 @@ host and nowhere else, and keeps error pages out of half files.
 from kit.kaggle_client.bundle import download
 from kit.kaggle_client.connection import AnswerLost, Kaggle, Limits, Submission
 from kit.kaggle_client.credentials import hand_over_colab_secrets, has_credentials
-from kit.kaggle_client.patience import PATIENCE, Patience
+from kit.kaggle_client.retries import RETRIES, Retries
 
 __all__ = [
-    "PATIENCE",
+    "RETRIES",
     "AnswerLost",
     "Kaggle",
     "Limits",
-    "Patience",
+    "Retries",
     "Submission",
     "download",
     "hand_over_colab_secrets",

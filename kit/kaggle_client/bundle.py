@@ -10,10 +10,10 @@ from collections.abc import Callable
 from kit import locks
 from kit.errors import Failure
 from kit.kaggle_client.connection import Kaggle
-from kit.kaggle_client.patience import PATIENCE, Patience
+from kit.kaggle_client.retries import RETRIES, Retries
 
 
-def download(competition: str, folder: pathlib.Path, patience: Patience = PATIENCE) -> pathlib.Path:
+def download(competition: str, folder: pathlib.Path, patience: Retries = RETRIES) -> pathlib.Path:
     """Fetch a competition's bundle, `<folder>/<competition>.zip`, unless it is there and whole.
 
     It grows in `<folder>/.download/` and is moved when its size is the announced one and every member's checksum is

@@ -13,7 +13,7 @@ from typing import TypeVar
 from kit.errors import Failure, UserError
 from kit.kaggle_client import answers, credentials, official
 from kit.kaggle_client.guard import Call, Guard
-from kit.kaggle_client.patience import PATIENCE, Patience
+from kit.kaggle_client.retries import RETRIES, Retries
 
 PAGE_SIZE, SHORT, MOST_PAGES = 100, 20, 50  # Kaggle may give fewer than are asked for, but not fewer than its own 20
 Answer = TypeVar("Answer")
@@ -66,7 +66,7 @@ class Kaggle:
         UserError: there are no credentials.
     """
 
-    def __init__(self, patience: Patience = PATIENCE):
+    def __init__(self, patience: Retries = RETRIES):
         found, unusable = credentials.search()
         if not found:
             raise UserError(

@@ -11,7 +11,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from kit.kaggle_client.patience import Patience
+from kit.kaggle_client.retries import Retries
 
 KAGGLE = "kaggle.com"
 # Where Kaggle keeps files: its signed URLs lead there, without credentials.
@@ -50,7 +50,7 @@ class Guard:
         calls: the requests since `watching` began, oldest first.
     """
 
-    def __init__(self, patience: Patience, local: bool):
+    def __init__(self, patience: Retries, local: bool):
         self.patience, self.local = patience, local
         self.authorization = ""
         self.calls: list[Call] = []

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 
 from kit.errors import Failure, UserError
-from kit.kaggle_client.patience import Patience
+from kit.kaggle_client.retries import Retries
 
 # Read by the client while it is imported: it would log in, print the Authorization header, or look for a token.
 READ_AT_IMPORT = (
@@ -63,7 +63,7 @@ def client_class() -> type:
     return KaggleApi
 
 
-def build(patience: Patience, local: bool):
+def build(patience: Retries, local: bool):
     """Return a client that knows no credential (the guard adds it) and repeats nothing by itself.
 
     Its `bundle` is where the next download goes, and its `expected_size` what Kaggle announced of the last one, bytes

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kit import competitions
-from kit.command_line import nearest
+from kit.competitions import Competition
 from kit.errors import UserError
+from kit.suggestions import nearest
 
 SOURCES = ("auto", "kaggle", "keras", "sample")
 
@@ -17,7 +18,7 @@ class Dataset:
     """A competition's images, wherever they came from.
 
     Attributes:
-        competition: the competition's name.
+        competition: whose they are.
         source: "kaggle", "keras" or "sample".
         origin: where the images were read from, in words or as a path.
         train_images: (n, h, w, c) uint8.
@@ -29,7 +30,7 @@ class Dataset:
         duplicates: (k, 2) int64, the test images that are exact copies of training images: test row, training row.
     """
 
-    competition: str
+    competition: Competition
     source: str
     origin: str
     train_images: np.ndarray
@@ -90,11 +91,11 @@ def describe(dataset: Dataset) -> str:
     if dataset.source == "sample":
         return (
             f"*** SAMPLE DATA, not Kaggle's: {dataset.origin} ({sizes}). "
-            f"Get the real data with: python -m kit.download {dataset.competition} ***"
+            f"Get the real data with: python -m kit.download {dataset.competition.name} ***"
         )
-    line = f"{dataset.competition} from {dataset.origin}: {sizes}"
+    line = f"{dataset.competition.name} from {dataset.origin}: {sizes}"
     if len(dataset.duplicates):
         line += f"; exact copies of training images among the test images: {len(dataset.duplicates):,}"
-    if set(dataset.seen) & set(competitions.get(dataset.competition).test_images_in):
+    if set(dataset.seen) & set(dataset.competition.test_images_in):
         line += "; Kaggle's test images are among them, so nothing trained on these may be submitted"
     return line

@@ -12,7 +12,7 @@ def sample(competition: Competition) -> Dataset:
     """Return the competition's small stand-in data, the same every time, without network or files."""
     train_images, train_labels, test_images = competition.sample()
     return Dataset(
-        competition=competition.name,
+        competition=competition,
         source="sample",
         origin=competition.sample_description,
         train_images=train_images,
@@ -46,7 +46,7 @@ def keras_dataset(competition: Competition) -> Dataset:
         images.reshape(len(images), *competition.image_shape) for images in (train_images, test_images)
     )
     return Dataset(
-        competition=competition.name,
+        competition=competition,
         source="keras",
         origin=f"keras.datasets.{name}",
         train_images=train_images,

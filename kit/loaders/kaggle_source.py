@@ -29,7 +29,7 @@ def load(competition: Competition, files: KaggleFiles) -> Dataset:
     if arrays is None:
         arrays = _read(competition, files)
         _keep(places, key, arrays)
-    return Dataset(competition=competition.name, source="kaggle", origin=str(files.folder), **arrays)
+    return Dataset(competition=competition, source="kaggle", origin=str(files.folder), **arrays)
 
 
 def sample_submission(competition: Competition, files: KaggleFiles) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kit import atomic
+from kit import files
 from kit.competitions import Competition
 from kit.errors import UserError
 from kit.submission.sample_submission import SampleSubmission, of
@@ -60,7 +60,7 @@ def write(path: pathlib.Path, competition: Competition, test_ids: np.ndarray, la
     if labels.dtype.kind not in "ui" or np.any(labels >= competition.classes) or np.any(labels < 0):
         raise ValueError(f"labels must be integers from 0 to {competition.classes - 1}.")
     names = np.array(competition.class_names, dtype=object)[labels]
-    with atomic.replacing(path) as fresh, fresh.open("w", encoding="utf-8", newline="") as file:
+    with files.replacing(path) as fresh, fresh.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow([competition.id_column, competition.label_column])
         table.writerows(zip(test_ids.tolist(), names.tolist(), strict=True))

@@ -3,7 +3,7 @@
 import pathlib
 from dataclasses import dataclass
 
-from kit import atomic, runs
+from kit import files, tracking
 from kit.submission.ledger import Line
 from kit.submission.sending import find
 
@@ -84,7 +84,7 @@ def draw(entries: list[Entry], competition: str) -> pathlib.Path | None:
         [entry.name for entry in both],
         f"{competition}: validation against public score",
     )
-    path = runs.SUBMISSIONS / f"{competition}-validation-vs-public.png"
-    with atomic.replacing(path) as fresh:
+    path = tracking.SUBMISSIONS / f"{competition}-validation-vs-public.png"
+    with files.replacing(path) as fresh:
         figure.savefig(fresh, dpi=150)
     return path

@@ -11,7 +11,7 @@ import pathlib
 import re
 from dataclasses import dataclass, field, replace
 
-from kit import atomic, locks, runs
+from kit import files, locks, tracking
 from kit.errors import Failure, UserError
 
 SENDING, NOT_SENT, PENDING, COMPLETE, ERROR = "sending", "not sent", "pending", "complete", "error"
@@ -70,7 +70,7 @@ class Line:
 class Ledger:
     """The ledger in one folder; every change is on disk before it returns."""
 
-    def __init__(self, folder: pathlib.Path = runs.SUBMISSIONS):
+    def __init__(self, folder: pathlib.Path = tracking.SUBMISSIONS):
         self.path = pathlib.Path(folder) / "ledger.csv"
 
     def lines(self, competition: str | None = None) -> list[Line]:
@@ -153,7 +153,7 @@ class Ledger:
         table.writerow(header)
         table.writerows([_cell(line, name) for name in header] for line in lines)
         try:
-            atomic.write_text(self.path, memory.getvalue())
+            files.write_text(self.path, memory.getvalue())
         except OSError as error:
             raise Failure(f"{self.path} cannot be written ({error.strerror}); make room and try again.") from None
 

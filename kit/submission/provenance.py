@@ -2,7 +2,7 @@
 
 import pathlib
 
-from kit import runs
+from kit import tracking
 from kit.competitions import Competition
 from kit.errors import UserError
 
@@ -13,7 +13,7 @@ def newest(competition: Competition) -> pathlib.Path:
     Raises:
         UserError: there is none.
     """
-    folder = runs.SUBMISSIONS / competition.name
+    folder = tracking.SUBMISSIONS / competition.name
     found = sorted(folder.glob("*.csv"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise UserError(
@@ -25,29 +25,29 @@ def newest(competition: Competition) -> pathlib.Path:
 def competition_of(path: pathlib.Path) -> str | None:
     """Return the name of the competition in whose folder `submissions/<competition>/` the CSV lies, or None."""
     folder = path.resolve().parent
-    return folder.name if folder.parent == runs.SUBMISSIONS.resolve() else None
+    return folder.name if folder.parent == tracking.SUBMISSIONS.resolve() else None
 
 
-def run_of(path: pathlib.Path, competition: Competition) -> runs.Run | None:
+def run_of(path: pathlib.Path, competition: Competition) -> tracking.Run | None:
     """Return the run that wrote a submission: by its place, or, for a copy elsewhere, by its content.
 
     Returns:
         The run, or None for a CSV of no run.
     """
     own = path if competition_of(path) == competition.name else _original(path, competition)
-    run = runs.Run(runs.ROOT / competition.name / own.stem) if own else None
+    run = tracking.Run(tracking.ROOT / competition.name / own.stem) if own else None
     return run if run and run.folder.is_dir() else None
 
 
 def _original(path: pathlib.Path, competition: Competition) -> pathlib.Path | None:
     content = path.read_bytes()
-    for other in (runs.SUBMISSIONS / competition.name).glob("*.csv"):
+    for other in (tracking.SUBMISSIONS / competition.name).glob("*.csv"):
         if other.stat().st_size == len(content) and other.read_bytes() == content:
             return other
     return None
 
 
-def guard_against_leaks(run: runs.Run, competition: Competition) -> dict:
+def guard_against_leaks(run: tracking.Run, competition: Competition) -> dict:
     """Refuse a run whose score would say nothing, and return its metrics.
 
     Refused are predictions for the built-in sample, and those of a network that has seen the competition's test
@@ -74,7 +74,7 @@ def guard_against_leaks(run: runs.Run, competition: Competition) -> dict:
     return metrics
 
 
-def message(run: runs.Run | None, metrics: dict, path: pathlib.Path) -> str:
+def message(run: tracking.Run | None, metrics: dict, path: pathlib.Path) -> str:
     """Return a submission's description where none is given: network, accuracy and data, or the file's name."""
     if run is None:
         return path.stem

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kit.recipe import Recipe
+from kit.recipes.recipe import Recipe
 
 ELASTIC_GRID = 5
 """Side of the grid of random displacements that the elastic distortion interpolates between."""
@@ -69,12 +69,12 @@ class Augment(keras.layers.Layer):
     """Apply what `draw` has drawn: `{"images": uint8 (n, h, w, c), …} -> float32 (n, h, w, c)`, pixels in 0–255.
 
     Args:
-        border: what lies outside the image: "zero" or "reflect".
+        fill_mode: what lies outside the image: "constant" (black) or "reflect".
     """
 
-    def __init__(self, border: str = "zero", **options):
+    def __init__(self, fill_mode: str = "constant", **options):
         super().__init__(dtype="float32", autocast=False, **options)
-        self.border = border
+        self.fill_mode = fill_mode
 
     def call(self, inputs):
         """Mix, bend, erase, in this order; each only if its numbers are there."""
@@ -88,7 +88,7 @@ class Augment(keras.layers.Layer):
                 own = own * ops.reshape(inputs["mix"], (-1, 1, 1, 1))
             images = own * images + (1 - own) * partners
         if "affine" in inputs or "elastic" in inputs:
-            images = _resample(images, inputs.get("affine"), inputs.get("elastic"), self.border)
+            images = _resample(images, inputs.get("affine"), inputs.get("elastic"), self.fill_mode)
         if "cutout" in inputs:
             images = _erased(images, inputs["cutout"])
         return images
@@ -103,7 +103,7 @@ class Augment(keras.layers.Layer):
 
     def get_config(self) -> dict:
         """The arguments, as Keras asks for them."""
-        return {**super().get_config(), "border": self.border}
+        return {**super().get_config(), "fill_mode": self.fill_mode}
 
 
 def affine(
@@ -190,7 +190,7 @@ def _inside(box, shape):
     return ops.expand_dims(ops.cast(inside, "float32"), -1)
 
 
-def _resample(images, affine_numbers, elastic, border):
+def _resample(images, affine_numbers, elastic, fill_mode):
     """Read every pixel of the new images from its place in the old ones, by one bilinear interpolation."""
     _, height, width, channels = images.shape
     x = ops.reshape(ops.arange(width, dtype="float32") - (width - 1) / 2, (1, 1, -1))
@@ -205,7 +205,7 @@ def _resample(images, affine_numbers, elastic, border):
         push = ops.einsum("hg,ngkd,wk->nhwd", rows, elastic, columns)
         from_x, from_y = from_x + push[..., 0], from_y + push[..., 1]
     from_x, from_y = from_x + (width - 1) / 2, from_y + (height - 1) / 2
-    if border == "reflect":
+    if fill_mode == "reflect":
         from_x, from_y = _reflected(from_x, width), _reflected(from_y, height)
     # A rim of one pixel of zeros, and places held within it, fade the picture out where nothing is.
     padded = ops.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))

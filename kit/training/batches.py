@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from kit.recipe import Recipe
+from kit.recipes.recipe import Recipe
 from kit.training import augmentation
 
 

@@ -17,8 +17,8 @@ import numpy as np
 from kit import ensemble
 from kit.errors import UserError
 from kit.loaders import Dataset
-from kit.recipe import Recipe
-from kit.training import origins
+from kit.recipes.recipe import Recipe
+from kit.training import lineage
 
 
 def soften(targets: np.ndarray, rows: np.ndarray, dataset: Dataset, recipe: Recipe) -> np.ndarray:
@@ -37,11 +37,11 @@ def soften(targets: np.ndarray, rows: np.ndarray, dataset: Dataset, recipe: Reci
         UserError: there is no such run, it is not finished, was trained on other images, or has predicted none of
             these out of fold.
     """
-    run = origins.teacher(recipe)
+    run = lineage.teacher(recipe)
     if run is None:
         return targets
-    if run.competition != dataset.competition:
-        raise UserError(f"teacher: {run.folder} belongs to {run.competition}, not to {dataset.competition}.")
+    if run.competition != dataset.competition.name:
+        raise UserError(f"teacher: {run.folder} belongs to {run.competition}, not to {dataset.competition.name}.")
     try:
         teacher = ensemble.read([run], dataset)
     except UserError as error:

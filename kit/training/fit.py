@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from kit import atomic
-from kit.recipe import Recipe
-from kit.training import devices, optimizers, phases, state
+from kit import files
+from kit.recipes.recipe import Recipe
+from kit.training import checkpoint, devices, fine_tuning, optimizers
 from kit.training.augmentation import Augment
 from kit.training.batches import Batches, Epochs
 from kit.training.inference import predict
@@ -52,11 +52,11 @@ def learner(network: keras.Model, batches: Batches) -> keras.Model:
     inputs = {
         name: keras.Input(shape, dtype=dtype, name=name) for name, (shape, dtype) in batches.input_shapes().items()
     }
-    return keras.Model(inputs, network(Augment(batches.recipe.border, name="augment")(inputs)))
+    return keras.Model(inputs, network(Augment(batches.recipe.fill_mode, name="augment")(inputs)))
 
 
 def compiled(
-    network: keras.Model, batches: Batches, epochs: int | None = None, thawed: Sequence[keras.Layer] = ()
+    network: keras.Model, batches: Batches, epochs: int | None = None, unfrozen: Sequence[keras.Layer] = ()
 ) -> keras.Model:
     """`learner`, ready for `fit`: with the recipe's optimizer and loss.
 
@@ -64,11 +64,11 @@ def compiled(
         network: pixels to logits.
         batches: what it will be trained on; their recipe counts.
         epochs: how many the schedule spans; all of the recipe's by default.
-        thawed: layers that learn at the recipe's `thaw_rate`.
+        unfrozen: layers that learn at the recipe's `unfreeze_factor`.
     """
     recipe = batches.recipe
     model = learner(network, batches)
-    optimizer = optimizers.build(recipe, network, batches.steps * (epochs or recipe.epochs), thawed)
+    optimizer = optimizers.build(recipe, network, batches.steps * (epochs or recipe.epochs), unfrozen)
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
     model.compile(optimizer, loss, metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
     model.optimizer.build(network.trainable_variables)  # under float16 it is another one, around the recipe's
@@ -103,20 +103,20 @@ def fit(
     batches = Batches(split.images, split.targets, recipe, stream=split.fold)
     keeper = EpochEnd(network, split, recipe, places, started)
     if places and places.state.exists():
-        keeper.go_on(state.progress(places.state))
+        keeper.go_on(checkpoint.progress(places.state))
     reached = keeper.phase
-    for number, phase in enumerate(phases.phases(recipe)):
-        thawed = phases.thaw(network, phase.thaw)
+    for number, phase in enumerate(fine_tuning.stages(recipe)):
+        unfrozen = fine_tuning.unfreeze(network, phase.unfreeze)
         if number < reached:
             continue  # its weights are in the state of the phase after it
-        model = compiled(network, batches, phase.epochs, thawed)
+        model = compiled(network, batches, phase.epochs, unfrozen)
         if keeper.history and number == reached:
-            state.load(places.state, model)
+            checkpoint.load(places.state, model)
         keeper.phase = number
         last = keeper.phase_begin + phase.epochs
         if keeper.epoch < last and not keeper.patience_lost():
-            if thawed:
-                print(f"thawed: {', '.join(layer.name for layer in thawed)}")
+            if unfrozen:
+                print(f"unfrozen: {', '.join(layer.name for layer in unfrozen)}")
             with devices.shared_statistics(network):
                 model.fit(
                     Epochs(batches, keeper.epoch, last),
@@ -127,7 +127,7 @@ def fit(
                     callbacks=[keeper],
                     verbose=1 if shows_progress() else 2,
                 )
-        if recipe.average:
+        if recipe.ema:
             model.optimizer.finalize_variable_values(network.trainable_variables)
     return keeper.history
 
@@ -187,7 +187,7 @@ class EpochEnd(keras.callbacks.Callback):
             row[name] = float(logs.get(name, np.nan))
         self.history.append(row)
         if self.places:
-            state.save(self.places.state, self.model, {"history": self.history})
+            checkpoint.save(self.places.state, self.model, {"history": self.history})
         if self.patience_lost():
             self.model.stop_training = True
 
@@ -195,8 +195,8 @@ class EpochEnd(keras.callbacks.Callback):
     def _as_it_predicts(self):
         """The network with the weights that predict: averaged ones, if the recipe says so."""
         weights = self.network.trainable_variables
-        own = [keras.ops.convert_to_numpy(weight) for weight in weights] if self.recipe.average else []
-        if self.recipe.average:
+        own = [keras.ops.convert_to_numpy(weight) for weight in weights] if self.recipe.ema else []
+        if self.recipe.ema:
             self.model.optimizer.finalize_variable_values(weights)
             for weight in weights:
                 weight.assign(keras.ops.copy(weight))  # JAX shares the optimizer's arrays, and predicting frees them
@@ -210,7 +210,7 @@ class EpochEnd(keras.callbacks.Callback):
         logs["val_loss"] = float(-np.log(np.maximum(right, 1e-7)).mean())
         logs["val_accuracy"] = float((chances.argmax(1) == self.split.validation_labels).mean())
         if self.places and all(logs["val_loss"] < row["val_loss"] for row in self.history):
-            with atomic.replacing(self.places.best) as fresh:
+            with files.replacing(self.places.best) as fresh:
                 self.network.save(fresh)
 
     def _keep_snapshot(self, epochs):
@@ -218,5 +218,5 @@ class EpochEnd(keras.callbacks.Callback):
         cycles = self.recipe.snapshots
         if self.places and cycles and epochs % (self.recipe.epochs // cycles) == 0:
             number = epochs // (self.recipe.epochs // cycles) - 1
-            with atomic.replacing(self.places.snapshot(number)) as fresh:
+            with files.replacing(self.places.snapshot(number)) as fresh:
                 self.network.save(fresh)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from kit.metrics import softmax
 from kit.training.augmentation import Augment, affine
 
 BATCH_SIZE = 512
@@ -16,7 +17,7 @@ CHUNK = 16 * BATCH_SIZE
 class View:
     """One way to look at an image: moved by `shift_x`, `shift_y` pixels, turned by `degrees`, mirrored or not.
 
-    What comes in from outside the image is black, or with `border` "reflect" the image folded back.
+    What comes in from outside the image is black, or with `fill_mode` "reflect" the image folded back.
     """
 
     name: str
@@ -24,26 +25,26 @@ class View:
     shift_y: float = 0.0
     degrees: float = 0.0
     mirror: bool = False
-    border: str = "zero"
+    fill_mode: str = "constant"
 
 
 PLAIN = View("plain")
 
 
-def views(mirror_symmetric: bool, border: str) -> list[list[View]]:
+def views(mirror_symmetric: bool, fill_mode: str) -> list[list[View]]:
     """The views of test-time augmentation, in groups whose members are alike and share a weight.
 
     Args:
         mirror_symmetric: the competition's: mirrored pictures are of the same class (not so for digits).
-        border: the recipe's; edges that a network never met in training cost it more than the views gain.
+        fill_mode: the recipe's; edges that a network never met in training cost it more than the views gain.
     """
     steps = [(-1, 0), (1, 0), (0, -1), (0, 1)]
-    groups = [[PLAIN], [View(f"shift {x:+d},{y:+d}", x, y, border=border) for x, y in steps]]
+    groups = [[PLAIN], [View(f"shift {x:+d},{y:+d}", x, y, fill_mode=fill_mode) for x, y in steps]]
     if mirror_symmetric:
         groups.append([View("mirror", mirror=True)])
-        groups.append([View(f"mirror, shift {x:+d},{y:+d}", x, y, mirror=True, border=border) for x, y in steps])
+        groups.append([View(f"mirror, shift {x:+d},{y:+d}", x, y, mirror=True, fill_mode=fill_mode) for x, y in steps])
     else:
-        groups.append([View(f"turn {degrees:+d}°", degrees=degrees, border=border) for degrees in (-7, 7)])
+        groups.append([View(f"turn {degrees:+d}°", degrees=degrees, fill_mode=fill_mode) for degrees in (-7, 7)])
     return groups
 
 
@@ -63,22 +64,22 @@ def predict(network: keras.Model, images: np.ndarray, seen_as: list[View] | None
 
 def predict_groups(network: keras.Model, images: np.ndarray, groups: list[list[View]]) -> np.ndarray:
     """`predict` for each group of views apart: float32 (groups, n, classes)."""
-    borders = {view.border for seen_as in groups for view in seen_as if view != PLAIN}
-    bent = {border: _with_view(network, images.shape[1:], border) for border in borders}
+    borders = {view.fill_mode for seen_as in groups for view in seen_as if view != PLAIN}
+    bent = {fill_mode: _with_view(network, images.shape[1:], fill_mode) for fill_mode in borders}
     chances = np.zeros((len(groups), len(images), network.output_shape[-1]), np.float32)
     for group, seen_as in enumerate(groups):
         for view in seen_as:
-            model = network if view == PLAIN else bent[view.border]
-            chances[group] += _softmax(_logits(model, images, view)) / len(seen_as)
+            model = network if view == PLAIN else bent[view.fill_mode]
+            chances[group] += softmax(_logits(model, images, view).astype(np.float64)) / len(seen_as)
     return chances
 
 
-def _with_view(network, image_shape, border):
+def _with_view(network, image_shape, fill_mode):
     inputs = {
         "images": keras.Input(image_shape, dtype="uint8", name="images"),
         "affine": keras.Input((6,), dtype="float32", name="affine"),
     }
-    return keras.Model(inputs, network(Augment(border, name="view")(inputs)))
+    return keras.Model(inputs, network(Augment(fill_mode, name="view")(inputs)))
 
 
 def _logits(model, images, view):
@@ -92,9 +93,3 @@ def _logits(model, images, view):
             inputs = {"images": inputs, "affine": np.repeat(numbers, len(inputs), axis=0)}
         parts.append(model.predict(inputs, batch_size=BATCH_SIZE, verbose=0))
     return np.concatenate(parts)
-
-
-def _softmax(logits):
-    logits = logits.astype(np.float64)
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
-    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)

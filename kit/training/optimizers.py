@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import ops
 
-from kit.recipe import Recipe
+from kit.recipes.recipe import Recipe
 from kit.training.schedule import Schedule
 
 
@@ -76,14 +76,14 @@ FAMILIES = {
 }
 
 
-def build(recipe: Recipe, network: keras.Model, steps: int, thawed: Sequence[keras.Layer] = ()):
+def build(recipe: Recipe, network: keras.Model, steps: int, unfrozen: Sequence[keras.Layer] = ()):
     """Return the recipe's optimizer, built for `network`'s trainable weights.
 
     Args:
         recipe: says which one, and everything about it.
         network: whose `trainable_variables` it will move.
         steps: how many the schedule spans.
-        thawed: layers whose weights move at the recipe's `thaw_rate`.
+        unfrozen: layers whose weights move at the recipe's `unfreeze_factor`.
     """
     family = FAMILIES[recipe.optimizer]
     options = {
@@ -97,8 +97,8 @@ def build(recipe: Recipe, network: keras.Model, steps: int, thawed: Sequence[ker
         ),
         "weight_decay": 0.0 if issubclass(family, keras.optimizers.AdamW) else None,  # AdamW insists on a number
         "global_clipnorm": recipe.clip_norm or None,
-        "use_ema": recipe.average > 0,
-        "ema_momentum": recipe.average or 0.99,
+        "use_ema": recipe.ema > 0,
+        "ema_momentum": recipe.ema or 0.99,
     }
     if recipe.optimizer in ("sgd", "rmsprop", "muon"):
         options["momentum"] = float(recipe.momentum)
@@ -112,7 +112,7 @@ def build(recipe: Recipe, network: keras.Model, steps: int, thawed: Sequence[ker
         recipe.lookahead,
         _follow(recipe, steps),
         _decays(recipe, network),
-        _multiples(recipe, network, thawed),
+        _multiples(recipe, network, unfrozen),
     )
     optimizer.build(weights)
     return optimizer
@@ -120,9 +120,9 @@ def build(recipe: Recipe, network: keras.Model, steps: int, thawed: Sequence[ker
 
 def _follow(recipe, steps):
     """How far Lookahead's slow weights follow in a step counted from 1: a share, as a function of the step."""
-    if not recipe.lookahead_fall:
-        return lambda step: recipe.lookahead_rate
-    return lambda step: 1.0 - (1.0 - recipe.lookahead_rate) * (ops.cast(step, "float32") / steps) ** 3
+    if not recipe.lookahead_alpha_rises:
+        return lambda step: recipe.lookahead_alpha
+    return lambda step: 1.0 - (1.0 - recipe.lookahead_alpha) * (ops.cast(step, "float32") / steps) ** 3
 
 
 def _norm_biases(network):
@@ -136,22 +136,22 @@ def _decays(recipe, network):
     Norms' biases with a rate of their own decay by as much a step as the kernels, as airbench's do: at 64 times the
     rate, without any decay, they would wander off.
     """
-    biases = _norm_biases(network) if recipe.norm_bias_rate > 1 else {}
+    biases = _norm_biases(network) if recipe.norm_bias_factor > 1 else {}
     decays = []
     for weight in network.trainable_variables:
-        alone = recipe.weight_decay / recipe.norm_bias_rate if id(weight) in biases else 0.0
+        alone = recipe.weight_decay / recipe.norm_bias_factor if id(weight) in biases else 0.0
         decays.append(recipe.weight_decay if len(weight.shape) > 1 else alone)
     return decays
 
 
-def _multiples(recipe, network, thawed):
+def _multiples(recipe, network, unfrozen):
     """Each trainable weight's learning rate, as a multiple of the schedule's."""
-    slow = {id(weight) for layer in thawed for weight in layer.weights}
+    slow = {id(weight) for layer in unfrozen for weight in layer.weights}
     biases = _norm_biases(network)
     multiples = []
     for weight in network.trainable_variables:
-        own = recipe.norm_bias_rate if id(weight) in biases else 1.0
-        multiples.append(own * (recipe.thaw_rate if id(weight) in slow else 1.0))
+        own = recipe.norm_bias_factor if id(weight) in biases else 1.0
+        multiples.append(own * (recipe.unfreeze_factor if id(weight) in slow else 1.0))
     return multiples
 
 

@@ -8,8 +8,8 @@ import time
 
 import keras
 
-from kit import atomic
-from kit.recipe import Recipe
+from kit import files
+from kit.recipes.recipe import Recipe
 from kit.training import devices, fit
 from kit.training.batches import Batches
 
@@ -46,7 +46,7 @@ def choose(recipe: Recipe, build, batches: Batches) -> str:
         fastest = min(times, key=times.get)
         known[key] = fastest if times[fastest] * GAIN < times["float32"] else "float32"
         with contextlib.suppress(OSError):  # a home that cannot be written to is measured in again
-            atomic.write_text(memory, json.dumps(_read(memory) | {key: known[key]}, indent=1))
+            files.write_text(memory, json.dumps(_read(memory) | {key: known[key]}, indent=1))
         others = ", ".join(f"{name} {1000 * step:.0f} ms" for name, step in times.items())
         print(f"precision: {known[key]} (a step takes, measured once on this machine: {others})")
     return known[key]

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from kit.loaders import Dataset
-from kit.recipe import Recipe
+from kit.recipes.recipe import Recipe
 from kit.training.augmentation import Augment
 from kit.training.batches import Batches
 
@@ -21,5 +21,5 @@ def batch(dataset: Dataset, recipe: Recipe) -> tuple[np.ndarray, np.ndarray | No
     inputs, _ = next(Batches(images, np.eye(len(images), dtype=np.float32), recipe).epoch(0))
     if len(inputs) == 1:
         return images, None
-    bent = keras.ops.convert_to_numpy(Augment(recipe.border)(inputs))
+    bent = keras.ops.convert_to_numpy(Augment(recipe.fill_mode)(inputs))
     return inputs["images"], np.clip(np.round(bent), 0, 255).astype(np.uint8)

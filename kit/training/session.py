@@ -9,13 +9,15 @@ import time
 import keras
 import numpy as np
 
-from kit import atomic, competitions, runs
-from kit.ensemble import Weighted, accuracy, log_loss, nested_probabilities
+from kit import files, tracking
+from kit.competitions import Competition
+from kit.ensemble import Weighted, nested_probabilities
 from kit.errors import UserError
 from kit.loaders import Dataset
-from kit.recipe import Recipe
-from kit.steps import Steps, peak_memory
-from kit.training import devices, distillation, inference, origins, precision, splits, transfer
+from kit.metrics import accuracy, log_loss
+from kit.recipes.recipe import Recipe
+from kit.timings import Timings, peak_memory
+from kit.training import devices, distillation, inference, lineage, precision, splits, transfer
 from kit.training.batches import Batches
 from kit.training.fit import Places, Split, fit
 
@@ -23,7 +25,7 @@ HISTORY = ("fold", "epoch", "seconds", "learning_rate", "loss", "accuracy", "val
 NOTES = ("history", "parameters")  # what a fold leaves that is no array
 
 
-def train(dataset: Dataset, recipe: Recipe, run: runs.Run, steps: Steps | None = None) -> dict:
+def train(dataset: Dataset, recipe: Recipe, run: tracking.Run, timings: Timings | None = None) -> dict:
     """Train the recipe's network on every fold and write the run, but for its figures and its submission.
 
     A run that was interrupted goes on: folds that are done are kept, the fold that was under way goes on from its last
@@ -33,7 +35,7 @@ def train(dataset: Dataset, recipe: Recipe, run: runs.Run, steps: Steps | None =
         dataset: what to train on.
         recipe: how; the same as before where `run` was begun already.
         run: where to; its `config.yaml` is written by the caller.
-        steps: where to count what training and predicting take.
+        timings: where to count what training and predicting take.
 
     Returns:
         The run's metrics, as in its `metrics.json`.
@@ -41,10 +43,10 @@ def train(dataset: Dataset, recipe: Recipe, run: runs.Run, steps: Steps | None =
     Raises:
         UserError: the recipe does not suit the network, the images or this machine.
     """
-    folds, steps = splits.splits(dataset.train_labels, recipe), steps or Steps()
-    origins.check(recipe, dataset)
+    folds, timings = splits.splits(dataset.train_labels, recipe), timings or Timings()
+    lineage.check(recipe, dataset)
     with devices.prepare(recipe.devices):
-        parts = [_fold(dataset, recipe, run, fold, rows, len(folds), steps) for fold, rows in enumerate(folds)]
+        parts = [_fold(dataset, recipe, run, fold, rows, len(folds), timings) for fold, rows in enumerate(folds)]
     oof, test, weights = combine(dataset, folds, parts)
     _write_snapshots(run, dataset, recipe, folds, parts)
     history = [row for part in parts for row in part["history"]]
@@ -54,7 +56,7 @@ def train(dataset: Dataset, recipe: Recipe, run: runs.Run, steps: Steps | None =
     metrics = _metrics(dataset, recipe, oof, test, history, parts) | weights
     run.write_metrics(metrics)
     shutil.rmtree(_working(run), ignore_errors=True)
-    atomic.sweep(run.folder)
+    files.sweep(run.folder)
     return metrics
 
 
@@ -64,16 +66,16 @@ def check(dataset: Dataset, recipe: Recipe) -> None:
     Raises:
         UserError: as `train`.
     """
-    rules = competitions.get(dataset.competition)
+    rules = dataset.competition
     folds = splits.splits(dataset.train_labels, recipe)
-    origins.check(recipe, dataset)
+    lineage.check(recipe, dataset)
     split_of(dataset, recipe, *folds[0], fold=0)
     with devices.prepare(recipe.devices):
-        transfer.build(recipe, rules.image_shape, rules.classes, dataset.competition)
+        transfer.build(recipe, rules.image_shape, rules.classes, rules.name)
     keras.backend.clear_session(free_memory=True)
 
 
-def predict_again(dataset: Dataset, recipe: Recipe, run: runs.Run, target: runs.Run) -> dict:
+def predict_again(dataset: Dataset, recipe: Recipe, run: tracking.Run, target: tracking.Run) -> dict:
     """Let a finished run's networks look at all images again, in the views that `recipe` asks for.
 
     Args:
@@ -89,7 +91,7 @@ def predict_again(dataset: Dataset, recipe: Recipe, run: runs.Run, target: runs.
         UserError: the data are not those that the run was trained on, or a network cannot be read.
     """
     before = run.metrics()
-    if before["data_fingerprint"] != runs.fingerprint(dataset.train_images, dataset.train_labels):
+    if before["data_fingerprint"] != tracking.fingerprint(dataset.train_images, dataset.train_labels):
         raise UserError(f"{run.folder} was trained on other images than {dataset.origin}; give its --data-dir.")
     folds, groups = splits.splits(dataset.train_labels, recipe), groups_of_views(recipe, dataset.competition)
     parts = []
@@ -108,14 +110,14 @@ def predict_again(dataset: Dataset, recipe: Recipe, run: runs.Run, target: runs.
     return metrics
 
 
-def groups_of_views(recipe: Recipe, competition: str) -> list[list[inference.View]]:
+def groups_of_views(recipe: Recipe, competition: Competition) -> list[list[inference.View]]:
     """The views, in groups, in which a run with this recipe looks at each image."""
     if not recipe.tta:
         return [[inference.PLAIN]]
-    return inference.views(competitions.get(competition).mirror_symmetric, recipe.border)
+    return inference.views(competition.mirror_symmetric, recipe.fill_mode)
 
 
-def _fold(dataset, recipe, run, fold, rows, count, steps):
+def _fold(dataset, recipe, run, fold, rows, count, timings):
     """Train one fold, or read what it left; returns its probabilities and history."""
     done = _working(run) / f"fold-{fold}.npz"
     if done.exists() and run.network_path(fold).exists():
@@ -123,9 +125,9 @@ def _fold(dataset, recipe, run, fold, rows, count, steps):
             return {name: file[name] for name in file.files if name != "notes"} | json.loads(str(file["notes"]))
     if count > 1:
         print(f"fold {fold + 1} of {count}")
-    part = _trained(dataset, recipe, run, fold, *rows, steps)
+    part = _trained(dataset, recipe, run, fold, *rows, timings)
     notes = json.dumps({name: part[name] for name in NOTES})
-    with atomic.replacing(done) as fresh, fresh.open("wb") as file:
+    with files.replacing(done) as fresh, fresh.open("wb") as file:
         np.savez(file, **{name: part[name] for name in part if name not in NOTES}, notes=np.array(notes))
     for path in (_working(run) / f"state-{fold}.npz", *_working(run).glob(f"state-{fold}-*")):
         path.unlink(missing_ok=True)
@@ -135,18 +137,18 @@ def _fold(dataset, recipe, run, fold, rows, count, steps):
     return part
 
 
-def _trained(dataset, recipe, run, fold, rows, held_out, steps):
+def _trained(dataset, recipe, run, fold, rows, held_out, timings):
     started = time.perf_counter()
-    with steps.of("train"):
+    with timings.measure("train"):
         split = split_of(dataset, recipe, rows, held_out, fold)
         network = built(dataset, recipe, split)
         places = Places(_working(run) / f"state-{fold}.npz", run.folder / f"best-{fold}.keras")
         history = fit(network, split, recipe, places, started)
-        if recipe.keep == "best" and places.best.exists():
+        if recipe.checkpoint == "best" and places.best.exists():
             network.set_weights(transfer.load(places.best).get_weights())
-        with atomic.replacing(run.network_path(fold)) as fresh:
+        with files.replacing(run.network_path(fold)) as fresh:
             network.save(fresh)
-    with steps.of("predict"):
+    with timings.measure("predict"):
         predicted = _predicted(network, dataset, recipe, split, places)
     return predicted | {"history": history, "parameters": network.count_params()}
 
@@ -157,7 +159,7 @@ def _predicted(network, dataset, recipe, split, places):
     oof, test = (inference.predict_groups(network, images, groups) for images in looks)
     part = {"oof": oof, "test": test}
     for number in range(recipe.snapshots):
-        if number == recipe.snapshots - 1 and recipe.keep == "last":
+        if number == recipe.snapshots - 1 and recipe.checkpoint == "last":
             part |= {f"oof-{number}": oof, f"test-{number}": test}
             continue
         snapshot = transfer.load(places.snapshot(number))
@@ -179,7 +181,7 @@ def _write_snapshots(run, dataset, recipe, folds, parts):
 
 def split_of(dataset: Dataset, recipe: Recipe, rows: np.ndarray, held_out: np.ndarray, fold: int) -> Split:
     """What fold `fold` trains on, `rows`, and validates on, `held_out`: integer arrays of the training images."""
-    targets = np.eye(competitions.get(dataset.competition).classes, dtype=np.float32)[dataset.train_labels[rows]]
+    targets = np.eye(dataset.competition.classes, dtype=np.float32)[dataset.train_labels[rows]]
     targets = distillation.soften(targets, rows, dataset, recipe)
     images, labels = dataset.train_images, dataset.train_labels
     return Split(images[rows], targets, images[held_out], labels[held_out], fold)
@@ -187,14 +189,12 @@ def split_of(dataset: Dataset, recipe: Recipe, rows: np.ndarray, held_out: np.nd
 
 def built(dataset: Dataset, recipe: Recipe, split: Split) -> keras.Model:
     """A fold's network with its first weights, seeded, in the recipe's precision (which must be settled)."""
-    rules = competitions.get(dataset.competition)
+    rules = dataset.competition
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision.policy(recipe.precision))
     try:
         keras.utils.set_random_seed(recipe.seed + 1000 * split.fold)
-        network, taken = transfer.build(
-            recipe, rules.image_shape, rules.classes, dataset.competition, split.fold, split.images
-        )
+        network, taken = transfer.build(recipe, rules.image_shape, rules.classes, rules.name, split.fold, split.images)
     finally:
         keras.config.set_dtype_policy(before)
     if taken and not split.fold:
@@ -206,12 +206,12 @@ def with_precision(dataset: Dataset, recipe: Recipe) -> Recipe:
     """The recipe with its precision settled: `auto` is measured on this machine, once."""
     if recipe.precision != "auto":
         return recipe
-    rules = competitions.get(dataset.competition)
+    rules = dataset.competition
     some = dataset.train_images[: recipe.batch_size]
     targets = np.eye(rules.classes, dtype=np.float32)[dataset.train_labels[: recipe.batch_size]]
 
     def build():
-        return transfer.build(recipe, rules.image_shape, rules.classes, dataset.competition)[0]
+        return transfer.build(recipe, rules.image_shape, rules.classes, rules.name)[0]
 
     with devices.prepare(recipe.devices):
         settled = precision.choose(recipe, build, Batches(some, targets, recipe))
@@ -259,22 +259,22 @@ def _working(run):
 
 def _write_history(run, history):
     lines = [",".join(HISTORY), *(",".join(f"{row[name]:.8g}" for name in HISTORY) for row in history)]
-    atomic.write_text(run.folder / "history.csv", "\n".join(lines) + "\n")
+    files.write_text(run.folder / "history.csv", "\n".join(lines) + "\n")
 
 
 def _metrics(dataset, recipe, oof, test, history, parts):
     last = {row["fold"]: row["seconds"] for row in history}
     metrics = {
-        "competition": dataset.competition,
+        "competition": dataset.competition.name,
         "model": recipe.model,
         "source": dataset.source,
-        "seen": sorted({*dataset.seen, *origins.seen(recipe)}),
+        "seen": sorted({*dataset.seen, *lineage.seen(recipe)}),
         "seed": recipe.seed,
         "split_seed": recipe.split_seed,
         "folds": recipe.folds,
         "held_out_share": recipe.held_out_share,
         "validation_share": recipe.validation_share,
-        "data_fingerprint": runs.fingerprint(dataset.train_images, dataset.train_labels),
+        "data_fingerprint": tracking.fingerprint(dataset.train_images, dataset.train_labels),
         **_reached(oof, dataset, recipe),
         "fit_seconds": round(sum(last.values()), 3),
         "images_per_second": images_per_second(len(splits.splits(dataset.train_labels, recipe)[0][0]), history),
@@ -287,7 +287,7 @@ def _metrics(dataset, recipe, oof, test, history, parts):
     if recipe.teacher:
         metrics |= {"teacher": recipe.teacher, "teacher_share": recipe.teacher_share}
     if dataset.test_labels is not None:
-        metrics["test_accuracy"] = accuracy(test, dataset.test_labels)
+        metrics["test_accuracy"] = accuracy(dataset.test_labels, test)
     return metrics
 
 
@@ -297,11 +297,11 @@ def _reached(oof, dataset, recipe):
     if not known.any():
         return {"validation_accuracy": None, "validation_log_loss": None}
     reached = {
-        "validation_accuracy": accuracy(oof[known], labels[known]),
-        "validation_log_loss": log_loss(oof[known], labels[known]),
+        "validation_accuracy": accuracy(labels[known], oof[known]),
+        "validation_log_loss": log_loss(labels[known], oof[known]),
     }
     if recipe.folds:
-        reached["fold_accuracies"] = [accuracy(oof[rows], labels[rows]) for _, rows in splits.splits(labels, recipe)]
+        reached["fold_accuracies"] = [accuracy(labels[rows], oof[rows]) for _, rows in splits.splits(labels, recipe)]
     return reached
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kit.errors import UserError
-from kit.recipe import Recipe
+from kit.recipes.recipe import Recipe
 
 
 def splits(labels: np.ndarray, recipe: Recipe) -> list[tuple[np.ndarray, np.ndarray]]:

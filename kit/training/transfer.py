@@ -7,8 +7,8 @@ import numpy as np
 
 from kit import zoo
 from kit.errors import UserError
-from kit.recipe import Recipe
-from kit.training import origins, phases
+from kit.recipes.recipe import Recipe
+from kit.training import fine_tuning, lineage
 
 
 def build(
@@ -22,7 +22,7 @@ def build(
     """Build the recipe's network and give it the weights that the recipe starts from.
 
     Args:
-        recipe: `model`, `options`, `dropout`, `weights` and `thaw` count; what is to be thawed is frozen first.
+        recipe: `model`, `options`, `dropout`, `weights` and `unfreeze` count; what is to be unfrozen is frozen first.
         image_shape: (height, width, channels).
         classes: how many logits.
         competition: what it will be trained on; weights of another competition leave the last layer new.
@@ -41,7 +41,7 @@ def build(
             raise UserError(f"dropout: {recipe.model} has no dropout.")
         options["dropout"] = recipe.dropout
     if "runs" in known:
-        options["runs"] = [load(origins.network_path(run, recipe, fold)) for run in origins.members(recipe)]
+        options["runs"] = [load(lineage.network_path(run, recipe, fold)) for run in lineage.members(recipe)]
     source = _source(recipe, fold)
     if "weights" in known:
         if source is not None:
@@ -56,11 +56,11 @@ def build(
         adapt(network, images)
     taken = []
     if source is not None:
-        run = origins.of_weights(recipe)
+        run = lineage.of_weights(recipe)
         taken = take(network, source, with_head=run is not None and run.competition == competition)
-    if recipe.thaw:
-        phases.freeze(network, taken)
-        phases.check(network, recipe)
+    if recipe.unfreeze:
+        fine_tuning.freeze(network, taken)
+        fine_tuning.check(network, recipe)
     return network, taken
 
 
@@ -114,9 +114,9 @@ def describe(network: keras.Model, taken: list[str]) -> str:
 
 def _source(recipe: Recipe, fold: int) -> pathlib.Path | None:
     """The `.keras` file that the recipe's `weights` mean for a fold, if they mean one."""
-    if recipe.weights in origins.NOT_RUNS:
+    if recipe.weights in lineage.NOT_RUNS:
         return None
     path = pathlib.Path(recipe.weights)
     if path.is_file():
         return path if path.suffix == ".keras" else None
-    return origins.network_path(origins.of_weights(recipe), recipe, fold)
+    return lineage.network_path(lineage.of_weights(recipe), recipe, fold)

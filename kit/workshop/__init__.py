@@ -38,7 +38,7 @@ def start() -> None:
     Prints what the notebook runs on, and on Colab how to get a GPU where there is none.
     """
     from kit import __version__
-    from kit.command_line import start_keras
+    from kit.backend import start_keras
 
     folder, path = os.path.dirname(sys.executable), os.environ.get("PATH", "")
     if path.split(os.pathsep)[0] != folder:
@@ -72,9 +72,9 @@ def credentials() -> bool:
 
 def submission_path(name: str, competition: str = "digit-recognizer") -> pathlib.Path:
     """Return where a notebook's own submission belongs, `submissions/<competition>/<name>.csv`; its folder is made."""
-    from kit import runs
+    from kit import tracking
 
-    path = runs.SUBMISSIONS / competition / f"{name}.csv"
+    path = tracking.SUBMISSIONS / competition / f"{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from kit import competitions, submission
+from kit import submission
 from kit.errors import Readable, UserError
 from kit.loaders import Dataset
 from kit.workshop.stopwatch import Stopwatch
@@ -191,7 +191,7 @@ def mistakes(wrong, labels: np.ndarray, chances: np.ndarray) -> None:
 def predicted(digits, dataset: Dataset) -> None:
     """Check the predicted classes (m,) of `dataset`'s test images."""
     digits, count = _array(digits), len(dataset.test_images)
-    classes = competitions.get(dataset.competition).classes
+    classes = dataset.competition.classes
     if digits.shape == (count, classes):
         raise StillMissing("these are ten numbers an image. The place of the largest is the digit: .argmax(axis=1)")
     if digits.shape == (classes,) and classes != count:
@@ -211,7 +211,7 @@ def written(path: str | pathlib.Path, dataset: Dataset) -> None:
     if not path.exists():
         raise StillMissing(f"{path} is not there yet: table.to_csv(path, index=False)")
     try:
-        checked = submission.check(path, competitions.get(dataset.competition), dataset.test_ids)
+        checked = submission.check(path, dataset.competition, dataset.test_ids)
     except UserError as error:
         raise StillMissing(str(error)) from None
     _good(f"{path} has {len(checked.labels):,} rows, as the competition wants them.")
@@ -228,7 +228,7 @@ def sent(path: str | pathlib.Path, dataset: Dataset, validation_accuracy: float)
     if dataset.source != "kaggle" or not kaggle_client.has_credentials():
         print("not sent: that needs Kaggle's images and your credentials. Come back to this cell when you have both.")
         return
-    competition = competitions.get(dataset.competition)
+    competition = dataset.competition
     content = submission.check(path, competition, dataset.test_ids)
     lines = [line for line in ledger.Ledger().lines(competition.name) if line.sha256 == content.sha256]
     if not lines or lines[-1].status == ledger.NOT_SENT:

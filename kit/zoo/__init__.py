@@ -14,8 +14,8 @@ import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kit.command_line import nearest
 from kit.errors import UserError
+from kit.suggestions import nearest
 
 
 @dataclass(frozen=True)

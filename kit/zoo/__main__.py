@@ -3,7 +3,8 @@
 import argparse
 
 from kit import competitions, zoo
-from kit.command_line import DONE, command, start_keras
+from kit.backend import start_keras
+from kit.command_line import DONE, command
 
 
 @command

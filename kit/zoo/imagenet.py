@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import keras
 
-from kit import atomic
+from kit import files
 from kit.zoo.vgg16 import WEIGHTS_FILE, WEIGHTS_PAGE
 
 KAGGLE_INPUT = pathlib.Path("/kaggle/input")
 RANDOM_FILE = "vgg16-random.weights.h5"
 MD5 = "6d6bbae143d832006294945121d1f1fc"
-PATIENCE = 20
+RETRIES = 20
 """Seconds without a byte after which a download counts as failed; Keras itself would wait for ever."""
 
 
@@ -74,7 +74,7 @@ def _random(file: pathlib.Path) -> pathlib.Path:
     if not file.exists():
         keras.utils.set_random_seed(0)
         base = keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3))
-        with atomic.replacing(file) as fresh:
+        with files.replacing(file) as fresh:
             named = fresh.with_suffix(".weights.h5")  # Keras writes weights to names of this form only
             base.save_weights(named)
             os.replace(named, fresh)
@@ -84,7 +84,7 @@ def _random(file: pathlib.Path) -> pathlib.Path:
 @contextlib.contextmanager
 def _impatient() -> Iterator[None]:
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
+    socket.setdefaulttimeout(RETRIES)
     try:
         yield
     finally:

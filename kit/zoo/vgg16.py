@@ -84,7 +84,7 @@ def _convolutions(input_shape, weights):
 
 def _with_weights(x, weights):
     if weights is None:
-        return _from_chance(keras.applications.VGG16(include_top=False, weights=None, input_tensor=x))
+        return _from_scratch(keras.applications.VGG16(include_top=False, weights=None, input_tensor=x))
     if weights == "imagenet":
         try:
             return keras.applications.VGG16(include_top=False, weights=weights, input_tensor=x)
@@ -105,7 +105,7 @@ def _with_weights(x, weights):
     return base
 
 
-def _from_chance(base):
+def _from_scratch(base):
     """Start `base` by He et al. 2015, https://arxiv.org/abs/1502.01852: what goes in comes out as large as it was.
 
     Keras's own start halves the signal in each of the thirteen convolutions. Its preprocessing leaves pixels in the

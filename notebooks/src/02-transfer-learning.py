@@ -11,7 +11,7 @@
 # 2. look into VGG16: its filters, what its layers see, what excites them,
 # 3. use it **frozen**: its weights stay, only a new head learns,
 # 4. build one and the same network in two ways, **sequential** and **functional**,
-# 5. **thaw** its last block and let it learn a little, with small steps,
+# 5. **unfreeze** its last block and let it learn a little, with small steps,
 # 6. add **skip connections**: what they are good for in a ResNet, and in VGG16,
 # 7. **combine** two trained networks into one, and let several vote as an **ensemble**,
 # 8. ask all of them where they look.
@@ -24,7 +24,7 @@
 # | features | the numbers that a network makes of an image before it decides |
 # | head | the last layers, which turn features into classes |
 # | frozen | these weights do not change in training |
-# | thawed | these weights may change again; also called fine-tuning |
+# | unfrozen | these weights may change again; also called fine-tuning |
 # | logits | the numbers for the classes before they become probabilities |
 
 # %% [markdown]
@@ -46,7 +46,7 @@ from keras import layers
 
 from kit import competitions, ensemble, figures, loaders, workshop, zoo
 from kit.loaders.limit import limited
-from kit.recipe import Recipe
+from kit.recipes.recipe import Recipe
 from kit.training import devices, inference, session, splits
 from kit.training.fit import fit
 from kit.zoo import imagenet
@@ -115,7 +115,7 @@ recipes = {
         weight_decay=0.002,
         flip="random",
         shift=4,
-        border="reflect",
+        fill_mode="reflect",
         epochs=scratch_epochs,
     ),
 }
@@ -313,7 +313,7 @@ print(f"{frozen}: {ensemble.accuracy(predictions[frozen], truth):.1%}")
 # **What to expect.** The head is trained now. So we may allow the last block of VGG16, three convolutions, to adapt
 # to our photographs. Two rules:
 #
-# * **First the head, then the thaw.** A head with random weights sends random corrections backwards. They would
+# * **First the head, then the unfreeze.** A head with random weights sends random corrections backwards. They would
 #   destroy what the base knows.
 # * **Small steps.** The learning rate is ten times smaller than that of the head. The weights are good already;
 #   they are to be moved, and not replaced.
@@ -334,21 +334,21 @@ recipe = Recipe(
     learning_rate=0.0001,
     flip="random",
     shift=2,
-    border="reflect",
+    fill_mode="reflect",
 )
-thawed = f"{vgg.label}, last block thawed"
-histories[thawed] = pd.DataFrame(fit(functional, split, recipe))
-predictions[thawed] = inference.predict(functional, split.validation_images)
-for name in (frozen, thawed):
+unfrozen = f"{vgg.label}, last block unfrozen"
+histories[unfrozen] = pd.DataFrame(fit(functional, split, recipe))
+predictions[unfrozen] = inference.predict(functional, split.validation_images)
+for name in (frozen, unfrozen):
     print(f"{name}: {ensemble.accuracy(predictions[name], truth):.1%}")
 
 # %% [markdown]
 # **What was seen.** Now each epoch takes long: the images are mirrored and shifted anew each time, so the features
 # cannot be kept, and every image goes through all of VGG16. With ImageNet's weights the last block gains some
 # points over the frozen network. (With random ones there is nothing to refine, and small steps lead nowhere.) With
-# all layers thawed, all images and many epochs, 80 to 93 % have been reported for 32 × 32 pixels.
+# all layers unfrozen, all images and many epochs, 80 to 93 % have been reported for 32 × 32 pixels.
 #
-# **Try it.** Thaw `("block4", "block5")`. Then do the same with a learning rate of 0.01, and watch what becomes of
+# **Try it.** Unfreeze `("block4", "block5")`. Then do the same with a learning rate of 0.01, and watch what becomes of
 # all that VGG16 knew.
 #
 # ## 8. Skip connections
@@ -424,7 +424,7 @@ recipe = Recipe(
     learning_rate=0.0001,  # the first readings are thousands of large numbers: careful steps
     flip="random",
     shift=2,
-    border="reflect",
+    fill_mode="reflect",
 )
 skipped = f"{vgg.label} with skips"
 histories[skipped] = pd.DataFrame(fit(skip, split, recipe))
@@ -461,12 +461,12 @@ recipe = Recipe(
     learning_rate=0.001,
     flip="random",
     shift=2,
-    border="reflect",
+    fill_mode="reflect",
 )
 joined = f"combined: resnet_small and {vgg.label}"
 histories[joined] = pd.DataFrame(fit(combined, split, recipe))
 predictions[joined] = inference.predict(combined, split.validation_images)
-for name in ("resnet_small", thawed, joined):
+for name in ("resnet_small", unfrozen, joined):
     print(f"{name}: {ensemble.accuracy(predictions[name], truth):.1%}")
 
 # %% [markdown]
@@ -481,7 +481,7 @@ for name in ("resnet_small", thawed, joined):
 # learn, so nothing can be learned by heart. It helps where the networks are about equally good and **disagree**.
 
 # %%
-names = ["simple_cnn", "resnet_small", frozen, thawed, skipped]
+names = ["simple_cnn", "resnet_small", frozen, unfrozen, skipped]
 oof = np.stack([predictions[name] for name in names])
 said = oof.argmax(axis=2)
 figures.pairwise_disagreement(names, ensemble.disagreement(said), (said == truth).mean(axis=1))
@@ -568,7 +568,7 @@ pd.DataFrame(rows).set_index("network")
 # **What was seen.** Read the table with the ± of section 1 in mind. Small differences are noise.
 #
 # * Few images of your own: begin with a pre-trained network.
-# * Frozen is fast. Thawed is better. First the head, then the thaw, with small steps.
+# * Frozen is fast. Thawed is better. First the head, then the unfreeze, with small steps.
 # * Skip connections let deep networks learn, and let a head see early layers.
 # * Networks that err in different places are better together.
 #
@@ -578,13 +578,13 @@ pd.DataFrame(rows).set_index("network")
 #
 # ```
 # python -m kit.train --competition cifar-10 --model resnet_small --name resnet
-# python -m kit.train --competition cifar-10 --model vgg16_transfer --epochs 6 --thaw 1 --name vgg16
+# python -m kit.train --competition cifar-10 --model vgg16_transfer --epochs 6 --unfreeze 1 --name vgg16
 # python -m kit.train --competition cifar-10 --model vgg16_skip --name vgg16-skip
 # python -m kit.train --competition cifar-10 --model combined --options runs=resnet,vgg16 --name joined
 # python -m kit.ensemble resnet vgg16 vgg16-skip --competition cifar-10 --name voted
 # python -m kit.submit submissions/cifar-10/voted.csv
 # ```
 #
-# `--thaw 1` trains the head first, then thaws the last block: section 7 in one command.
+# `--unfreeze 1` trains the head first, then unfreezes the last block: section 7 in one command.
 #
 # Next: notebook 3 brings VGG16 to grey digits, and runs into every error on the way.

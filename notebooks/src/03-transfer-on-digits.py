@@ -26,7 +26,7 @@ from keras.applications.vgg16 import preprocess_input
 
 from kit import competitions, ensemble, figures, loaders, workshop, zoo
 from kit.loaders.limit import limited
-from kit.recipe import Recipe
+from kit.recipes.recipe import Recipe
 from kit.training import devices, inference, session, splits, transfer
 from kit.training.fit import Split, fit
 from kit.zoo import imagenet
@@ -311,7 +311,7 @@ recipe = Recipe(
     weight_decay=0.002,
     flip="random",
     shift=4,
-    border="reflect",
+    fill_mode="reflect",
 )
 fit(teacher, photo_split, recipe)
 reached = ensemble.accuracy(inference.predict(teacher, photo_split.validation_images), photo_split.validation_labels)

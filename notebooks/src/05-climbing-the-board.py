@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import Image, display
 
-from kit import figures, runs, workshop
+from kit import figures, tracking, workshop
 
 online = workshop.credentials()
 p = 0.995
@@ -52,7 +52,7 @@ SAME = f"--epochs 4 --folds {FOLDS} " + workshop.choose("", short="--limit 400 -
 
 def results():
     """All runs so far with their out-of-fold accuracy, best first."""
-    done = [run for run in runs.every("digit-recognizer") if run.finished]
+    done = [run for run in tracking.every("digit-recognizer") if run.finished]
     rows = [(run.name, run.metrics()["validation_accuracy"], run.metrics()["fit_seconds"]) for run in done]
     table = pd.DataFrame(rows, columns=["run", "out-of-fold accuracy", "seconds of fit"])
     return table.sort_values("out-of-fold accuracy", ascending=False, ignore_index=True)
@@ -78,8 +78,8 @@ CHANGES = "--rotate 10 --shift 2 --zoom 0.1"
 # !python -m kit.train --config configs/digit-recognizer/fast.yaml --name augmented {CHANGES} {SAME}
 
 # %%
-display(Image(runs.find("augmented").figures / "augmentation.png", width=900))
-display(Image(runs.find("augmented").figures / "learning-curves.png", width=900))
+display(Image(tracking.find("augmented").figures / "augmentation.png", width=900))
+display(Image(tracking.find("augmented").figures / "learning-curves.png", width=900))
 
 # %% [markdown]
 # **What was seen.** Above are images as they are, and as the network saw them. Below, training is dashed and validation
@@ -119,7 +119,7 @@ results()
 
 # %%
 for name in ("pairwise-disagreement", "changed-images"):
-    display(Image(runs.find("together").figures / f"{name}.png", width=700))
+    display(Image(tracking.find("together").figures / f"{name}.png", width=700))
 
 # %% [markdown]
 # Other ways to join are `--method weighted`, `hill-climb` and `stack`. They fit weights to the out-of-fold predictions.
@@ -167,7 +167,7 @@ for by, accuracy in (("validation", validation), ("public score", public)):
 # Your own submissions, if there are some: the kit keeps them in a ledger, with validation and public score.
 
 # %%
-if online and runs.find("together").metrics()["source"] == "kaggle":
+if online and tracking.find("together").metrics()["source"] == "kaggle":
     print("To Kaggle:")
     # !python -m kit.submit submissions/digit-recognizer/together.csv --message "plain and augmented, joined"
     # !python -m kit.submit --list

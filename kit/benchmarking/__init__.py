@@ -1,0 +1,1 @@
+"""Trainings timed side by side."""

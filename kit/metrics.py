@@ -1,0 +1,178 @@
+"""How good predictions are: accuracy, log-loss, calibration, and whether a difference is more than luck.
+
+The one home of these numbers: every command that reports one calls the function here. As in scikit-learn, the truth
+comes first.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kit.errors import UserError
+
+FLOOR = np.float32(1e-7)
+"""The smallest probability that a log-loss counts: float32 cannot tell 1 - p from 1 below it."""
+ROUNDING = 0.02
+"""How far a row of 16-bit probabilities may be from a sum of 1."""
+SIGNIFICANT = 0.05
+"""The p-value below which a difference counts as more than luck."""
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities for logits, over the last axis, in the logits' dtype."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True, initial=-np.inf))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def true_class(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return the probability of each image's true class, clipped to [FLOOR, 1].
+
+    Args:
+        labels: (n,) integers.
+        probabilities: (…, n, classes).
+
+    Returns:
+        (…, n).
+    """
+    return np.clip(probabilities[..., np.arange(len(labels)), labels], FLOOR, 1)
+
+
+def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Return the share of images, 0…1, whose likeliest class is true; labels (n,), probabilities (n, classes)."""
+    return float((probabilities.argmax(axis=1) == labels).mean())
+
+
+def standard_error(accuracy: float, images: int) -> float:
+    """Return the standard error of an accuracy (0…1) measured on `images` images, from the binomial distribution."""
+    return float(np.sqrt(accuracy * (1 - accuracy) / images))
+
+
+def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Return the mean of -ln(probability of the true class), in nats; labels (n,), probabilities (n, classes)."""
+    return float(-np.log(true_class(labels, probabilities)).mean(dtype=np.float64))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How confident predictions are beside how often they are right, in equally wide ranges of confidence.
+
+    Attributes:
+        count: (bins,) integers, images in each range.
+        confidence, accuracy: (bins,) float64, the mean in each range; NaN where it has no image.
+        error: the expected calibration error (ECE), 0…1: the mean of |accuracy - confidence|, weighted by the counts.
+    """
+
+    count: np.ndarray
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    error: float
+
+
+def calibration(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> Calibration:
+    """Compare the confidence of predictions with their accuracy.
+
+    Args:
+        labels: (n,) integers, the truth.
+        probabilities: (n, classes).
+        bins: how many equally wide ranges of the predicted class's probability; 15 as in the reference.
+
+    Reference: Guo et al., "On Calibration of Modern Neural Networks" (2017), https://arxiv.org/abs/1706.04599.
+    """
+    confidence = np.asarray(probabilities, float).max(axis=1)
+    right = np.asarray(probabilities).argmax(axis=1) == np.asarray(labels)
+    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    count = np.bincount(bin_of, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        mean_confidence = np.bincount(bin_of, confidence, bins) / count
+        mean_accuracy = np.bincount(bin_of, right, bins) / count
+    filled = count > 0
+    error = np.sum(count[filled] * np.abs(mean_accuracy - mean_confidence)[filled]) / len(confidence)
+    return Calibration(count, mean_confidence, mean_accuracy, float(error))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What changes from one prediction of the same images to another.
+
+    Attributes:
+        gained: images that only the second gets right.
+        lost: images that only the first gets right.
+        p_value: how often two equally good predictors would differ at least so much (McNemar's exact test, two-sided).
+    """
+
+    gained: int
+    lost: int
+    p_value: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether the difference is more than luck, at the 5 % level."""
+        return self.p_value < SIGNIFICANT
+
+
+def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> Comparison:
+    """Compare two predictions of the same images by McNemar's exact test.
+
+    Args:
+        labels: (n,) integers, the truth.
+        first, second: (n, classes) probabilities.
+
+    Reference:
+        McNemar, "Note on the sampling error of the difference between correlated proportions" (1947).
+    """
+    from scipy.stats import binomtest
+
+    before, after = first.argmax(axis=1) == labels, second.argmax(axis=1) == labels
+    gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
+    p_value = float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+    return Comparison(gained, lost, p_value)
+
+
+def disagreement(predicted: np.ndarray) -> np.ndarray:
+    """Return for each pair of predictors the share of images that they put into different classes.
+
+    Args:
+        predicted: (predictors, n) integers, each predictor's labels.
+
+    Returns:
+        float64 (predictors, predictors), symmetric, 0 on the diagonal.
+    """
+    agreed = np.zeros((len(predicted), len(predicted)))
+    for label in np.unique(predicted):
+        of_label = (predicted == label).astype(np.float32)
+        agreed += of_label @ of_label.T
+    return 1 - agreed / predicted.shape[1]
+
+
+def predicted_rows(probabilities: np.ndarray, shape: tuple[int, int], where: str) -> np.ndarray:
+    """Check probabilities, and return which rows hold a prediction.
+
+    Args:
+        probabilities: float (n, classes); a row of NaN means that nothing was predicted for it.
+        shape: the (n, classes) that they must have.
+        where: what errors call them, such as the file's path.
+
+    Returns:
+        (n,) bool.
+
+    Raises:
+        UserError: another shape, a row that is partly NaN, negative numbers, or rows that do not sum to 1 (logits).
+    """
+    if probabilities.shape != shape or probabilities.dtype.kind != "f":
+        raise UserError(
+            f"{where} holds {probabilities.dtype} of shape {probabilities.shape}, but the data have {shape[0]:,} "
+            f"images of {shape[1]} classes; train the run again."
+        )
+    absent = np.isnan(probabilities)
+    known = ~absent.any(axis=1)
+    broken = ~known & ~absent.all(axis=1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        sums = probabilities.sum(axis=1, dtype=np.float64)
+        broken |= known & ((probabilities < 0).any(axis=1) | ~(np.abs(sums - 1) <= ROUNDING))
+    if broken.any():
+        row = int(broken.argmax())
+        raise UserError(
+            f"{where}, row {row}: {np.round(probabilities[row].astype(float), 4).tolist()[:10]} are not probabilities; "
+            "train the run again."
+        )
+    return known

@@ -1,0 +1,1 @@
+"""The settings of one training and of several."""
