@@ -3,8 +3,9 @@
 import contextlib
 import os
 import pathlib
-import time
 from collections.abc import Callable, Iterator
+
+import filelock
 
 from kit.errors import UserError
 
@@ -29,34 +30,20 @@ def locked(path: str | os.PathLike, waiting: Callable[[], None] | None = None, w
         UserError: the folder cannot be written.
     """
     path = pathlib.Path(path)
+    lock = filelock.FileLock(path, mode=0o666)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise UserError(f"{path.parent} cannot be written ({error.strerror}); choose a folder of your own.") from None
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        if not wait:
+            raise Busy(path) from None
+        if waiting:
+            waiting()
+        lock.acquire(poll_interval=POLL_SECONDS)
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path.parent} cannot be written ({reason}); choose a folder of your own.") from None
     try:
-        while not _take(handle):
-            if not wait:
-                raise Busy(path)
-            if waiting:
-                waiting()
-                waiting = None
-            time.sleep(POLL_SECONDS)
         yield
     finally:
-        os.close(handle)  # closing lets the lock go
-
-
-def _take(handle: int) -> bool:
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
+        lock.release()

@@ -298,7 +298,7 @@ def test_lookaheads_share_falls_from_all_of_the_way():
         schedule="constant",
         warmup=0,
         lookahead=2,
-        lookahead_alpha_rises=True,
+        lookahead_decay=True,
     )
     optimizer = optimizers.build(recipe, network, 4)
     weight, seen = network.trainable_variables[0], []

@@ -1,4 +1,4 @@
-"""Several trainings and the ensemble that joins them: what one command trains, member after member.
+"""Several trainings and how they are joined: what one command trains, member after member.
 
 A plan is a YAML file with `members`, `seeds` or both, beside the fields of the recipe that all members share:
 
@@ -9,31 +9,27 @@ A plan is a YAML file with `members`, `seeds` or both, beside the fields of the 
         model: resnet_small
         seeds: 2
       fast:                 # the run <plan>-fast
-        config: fast.yaml   # a recipe file, from this file's folder
+        extends: fast       # a recipe's name, or a file beside this one
         epochs: 4
 
-Later wins: defaults < the network's own recipe < the plan's common fields < the member's `config` < the member's
-fields < flags. `--seeds N` makes a plan of any recipe: N members that differ in nothing but their seed.
+Later wins: defaults < the plan's common fields < the recipe that the member extends < the member's fields < flags.
+`--seeds N` makes a plan of any recipe: N members that differ in nothing but their seed.
 """
 
-import dataclasses
 import pathlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from kit import files, tracking, zoo
-from kit.ensemble.registry import METHODS
 from kit.errors import UserError
-from kit.recipes import recipe
-from kit.recipes.recipe import Recipe
+from kit.recipes import files
+from kit.recipes.files import EXTENDS, PLAN_FIELDS
+from kit.recipes.recipe import Recipe, check_names
 from kit.suggestions import nearest
-from kit.tracking import Run
 
-FILE = "plan.yaml"
-FIELDS = ("members", "seeds", "method", "geometric")
-MEMBERS_OWN = ("config", "seeds")
+METHODS = ("mean", "weighted", "hill-climb", "stack")
+"""The ways to join members, by the commands' words for them."""
+MOST_MEMBERS = 200
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class Plan:
 
     Attributes:
         members: each member's recipe by its short name, in the order of training.
-        method: how they are joined, one of `kit.ensemble.registry.METHODS`.
+        method: how they are joined, one of METHODS.
         geometric: whether logits are averaged instead of probabilities.
     """
 
@@ -50,41 +46,37 @@ class Plan:
     method: str = "mean"
     geometric: bool = False
 
-    def runs(self, run: Run) -> list[Run]:
-        """The members' runs, where the plan's own is `run`: `<run>-<short name>` beside it."""
-        return [tracking.place(run.competition, f"{run.name}-{member}") for member in self.members]
-
-    def write(self, run: Run, origin: dict[str, Any]) -> None:
-        """Write `plan.yaml` into the plan's run: every member's whole recipe, and `origin`, where its data come from.
-
-        Args:
-            run: of the ensemble.
-            origin: competition, source and limit.
-        """
-        content = {**origin, "method": self.method, "geometric": self.geometric}
-        content["members"] = {name: chosen.as_dict() for name, chosen in self.members.items()}
-        files.write_text(run.folder / FILE, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan as plain values for YAML."""
+        members = {name: recipe.as_dict() for name, recipe in self.members.items()}
+        return {"method": self.method, "geometric": self.geometric, "members": members}
 
     def difference(self, begun: "Plan") -> str:
         """Say in words where this plan is not the one that was `begun`; an empty text where they are the same."""
         for name in self.members.keys() ^ begun.members.keys():
             return f"member {name}: it is {'new' if name in self.members else 'gone'}"
-        for name, chosen in self.members.items():
-            for field, value in chosen.as_dict().items():
-                if (before := getattr(begun.members[name], field)) != value:
-                    return f"member {name}: {field} is {value}, and was {before}"
+        for name, recipe in self.members.items():
+            for field, (value, before) in recipe.differences(begun.members[name]).items():
+                return f"member {name}: {field} is {value}, and was {before}"
         for name in ("method", "geometric"):
             if getattr(self, name) != getattr(begun, name):
                 return f"{name} is {getattr(self, name)}, and was {getattr(begun, name)}"
         return ""
 
 
-def given(competition: str, config: str | None, flags: dict[str, Any], seeds: int | None) -> Plan | None:
+def is_plan(fields: Mapping[str, Any]) -> bool:
+    """Whether the fields of a file are a plan's."""
+    return bool(fields.keys() & set(PLAN_FIELDS))
+
+
+def resolve(
+    competition: str, config: str | pathlib.Path | None, flags: Mapping[str, Any], seeds: int | None
+) -> Plan | None:
     """Put together the plan that a command line asks for; None where it asks for a single training.
 
     Args:
-        competition: whose `configs/<competition>/` has the networks' own recipes.
-        config: the file of `--config`: a plan, or, with `seeds`, also a recipe.
+        competition: whose recipes are meant by names.
+        config: the name or file of `--config`: a plan, or, with `seeds`, also a recipe.
         flags: the recipe's fields that were given as flags.
         seeds: `--seeds`, or None.
 
@@ -92,150 +84,112 @@ def given(competition: str, config: str | None, flags: dict[str, Any], seeds: in
         UserError: a field is unknown or makes no sense, members cannot be joined, or two of them are the same
             training. Names the file, the member and the field.
     """
-    file = recipe.mapping(pathlib.Path(config)) if config else {}
-    if seeds is None and not file.keys() & set(FIELDS):
-        return None
-    where = str(config) if file.keys() & set(FIELDS) else "--seeds"
-    common = {name: value for name, value in file.items() if name not in FIELDS}
-    _check_common(common, file, where)
+    path = files.locate(config, competition) if config is not None else None
+    file = files.mapping(path) if path else {}
+    if not is_plan(file):
+        if seeds is None:
+            return None
+        recipe = files.resolve(competition, config, flags)
+        return _plan({"": recipe}, {"": seeds}, {}, "--seeds")
+    assert path is not None
+    where = str(path)
+    common = {name: value for name, value in file.items() if name not in PLAN_FIELDS}
+    check_names(file, where, (*PLAN_FIELDS, EXTENDS))
+    common = files.inherited(common, path, competition)
     if "members" not in file:
-        layers = {"": [common, flags]}
-        seeds_of = {"": seeds if seeds is not None else file.get("seeds", 1)}
-    else:
-        if "model" in flags:
-            raise UserError(f"--model: {where} says which networks its members are; leave it out.")
-        members = _members(file["members"], where)
-        layers = {
-            name: [common, _own_file(own, pathlib.Path(config).parent, f"{where}, member {name}"), own, flags]
-            for name, own in members.items()
-        }
-        seeds_of = {
-            name: seeds if seeds is not None else own.get("seeds", file.get("seeds", 1))
-            for name, own in members.items()
-        }
-    recipes: dict[str, Recipe] = {}
-    for name in layers:
-        place = f"{where}, member {name}" if name else where
-        parts = [{key: part[key] for key in part if key not in MEMBERS_OWN} for part in layers[name]]
-        if name and not any(part.get("model") for part in parts):
+        recipe = _recipe([common, flags], where)
+        return _plan({"": recipe}, {"": seeds if seeds is not None else file.get("seeds", 1)}, file, where)
+    if "model" in flags:
+        raise UserError(f"--model: {where} says which networks its members are; leave it out.")
+    recipes, seeds_of = {}, {}
+    for name, own in _members(file["members"], where).items():
+        place = f"{where}, member {name}"
+        own_seeds = own.pop("seeds", file.get("seeds", 1))
+        seeds_of[name] = seeds if seeds is not None else own_seeds
+        layers = [common, files.inherited(own, path, competition), flags]
+        if not any(layer.get("model") for layer in layers):
             raise UserError(f"{place}: no model; say which network it is, as in `model: resnet_small`.")
-        try:
-            chosen = recipe.layered(competition, parts)
-            zoo.find(chosen.model)
-            seeded = _seeded(name, chosen, seeds_of[name])
-        except UserError as error:
-            raise UserError(f"{place}: {error}") from None
-        for short, member in seeded.items():
-            if short in recipes:
-                raise UserError(f"{place}: another member is called {short}; rename one.")
-            recipes[short] = member
-    _check_together(recipes, where)
-    return Plan(recipes, str(file.get("method", "mean")), file.get("geometric", False))
+        recipes[name] = _recipe(layers, place)
+    return _plan(recipes, seeds_of, file, where)
 
 
-def named_by_file(config: str | None) -> str | None:
-    """The name that a plan's run has by default, its file's; None where the file is a recipe, or there is none."""
-    if config and recipe.mapping(pathlib.Path(config)).keys() & set(FIELDS):
-        return pathlib.Path(config).stem
-    return None
-
-
-def begun(run: Run) -> bool:
-    """Whether `run` is a plan's, begun and not finished."""
-    return (run.folder / FILE).exists() and not (run.folder / "config.yaml").exists()
-
-
-def read(run: Run) -> tuple[Plan, dict[str, Any]]:
-    """Return the plan that `run` was begun with, and its origin: competition, source and limit.
-
-    Raises:
-        UserError: `plan.yaml` is damaged.
-    """
-    path = run.folder / FILE
-    content = recipe.mapping(path)
+def _recipe(layers: list[Mapping[str, Any]], where: str) -> Recipe:
     try:
-        members = {name: recipe.from_dict(fields) for name, fields in content["members"].items()}
-        plan = Plan(members, content["method"], content["geometric"])
-        return plan, {name: content[name] for name in ("competition", "source", "limit")}
-    except (KeyError, AttributeError) as error:
-        raise UserError(f"{path} is damaged ({error!r}); remove it and begin the plan anew.") from None
-
-
-def unfinished(competition: str | None = None) -> list[Run]:
-    """All plans' runs that were begun and not finished, of one competition or of all."""
-    found = [Run(path.parent) for path in sorted(tracking.ROOT.glob(f"{competition or '*'}/*/{FILE}"))]
-    return [run for run in found if begun(run)]
-
-
-def _check_common(common, file, where):
-    fields = [*FIELDS, *(setting.name for setting in dataclasses.fields(Recipe))]
-    for name in common:
-        if name not in fields:
-            raise UserError(f"{where}: there is no field {name!r}.{nearest(name, fields)}")
-    try:
-        recipe.from_dict(common)
+        return Recipe(**files.merged(*layers))
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
+
+
+def _plan(recipes: Mapping[str, Recipe], seeds_of: Mapping[str, Any], file: Mapping[str, Any], where: str) -> Plan:
+    """Deal out the seeds, and check that the members can be joined."""
+    members: dict[str, Recipe] = {}
+    for name, recipe in recipes.items():
+        place = f"{where}, member {name}" if name else where
+        for short, member in _seeded(name, recipe, seeds_of[name], place, len(members)).items():
+            if short in members:
+                raise UserError(f"{place}: another member is called {short}; rename one.")
+            members[short] = member
+    method, geometric = _method(file, where)
+    _check_together(members, where)
+    return Plan(members, method, geometric)
+
+
+def _method(file: Mapping[str, Any], where: str) -> tuple[str, bool]:
     method, geometric = file.get("method", "mean"), file.get("geometric", False)
     if method not in METHODS:
-        raise UserError(f"{where}: method: {method!r} is not one of {', '.join(METHODS)}.{nearest(method, METHODS)}")
+        raise UserError(
+            f"{where}: method: {method!r} is not one of {', '.join(METHODS)}.{nearest(str(method), METHODS)}"
+        )
     if not isinstance(geometric, bool):
         raise UserError(f"{where}: geometric: {geometric!r} is not true or false.")
     if geometric and method not in ("mean", "weighted"):
         raise UserError(f"{where}: geometric: true goes with method: mean or weighted, not {method}.")
+    return str(method), geometric
 
 
-def _members(members, where):
+def _members(members: Any, where: str) -> dict[str, dict[str, Any]]:
     """The file's members by name, each a mapping of fields whose names are known."""
     if not isinstance(members, dict) or not members:
         raise UserError(f"{where}: members: name each member, with its fields indented below the name.")
-    fields = [*MEMBERS_OWN, *(setting.name for setting in dataclasses.fields(Recipe))]
     for name, own in members.items():
         if not isinstance(own or {}, dict):
-            raise UserError(f"{where}, member {name}: {own!r} is not a list of `field: value` lines.")
-        for key in own or {}:
-            if key not in fields:
-                raise UserError(f"{where}, member {name}: there is no field {key!r}.{nearest(key, fields)}")
-    return {str(name): own or {} for name, own in members.items()}
+            raise UserError(f"{where}, member {name}: {str(own)[:60]!r} is not a list of `field: value` lines.")
+        check_names(own or {}, f"{where}, member {name}", (EXTENDS, "seeds"))
+    return {str(name): dict(own or {}) for name, own in members.items()}
 
 
-def _own_file(own, folder, place):
-    """The fields of the recipe file that a member takes with `config`."""
-    if "config" not in own:
-        return {}
-    try:
-        return recipe.read(folder / str(own["config"]))
-    except UserError as error:
-        raise UserError(f"{place}: config: {error}") from None
-
-
-def _seeded(name, chosen, seeds):
+def _seeded(name: str, recipe: Recipe, seeds: Any, where: str, before: int) -> dict[str, Recipe]:
     """One recipe for each of `seeds`, by short name; only one keeps the member's own."""
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-        raise UserError(f"seeds: {seeds!r} must be a whole number, 1 or more.")
+        raise UserError(f"{where}: seeds: {seeds!r} must be a whole number, 1 or more.")
+    if seeds + before > MOST_MEMBERS:
+        raise UserError(f"{where}: seeds: {seeds:,} trainings are more than the {MOST_MEMBERS:,} that a plan can have.")
     if name and seeds == 1:
-        return {name: chosen}
+        return {name: recipe}
     prefix = f"{name}-" if name else ""
-    return {f"{prefix}{number}": dataclasses.replace(chosen, seed=chosen.seed + number) for number in range(seeds)}
+    try:
+        return {f"{prefix}{number}": recipe.replace(seed=recipe.seed + number) for number in range(seeds)}
+    except UserError as error:
+        raise UserError(f"{where}: seeds: {error}") from None
 
 
-def _check_together(recipes, where):
+def _check_together(members: Mapping[str, Recipe], where: str) -> None:
     """Refuse what could not be joined when all are trained, hours later."""
-    if len(recipes) < 2:
+    if len(members) < 2:
         raise UserError(f"{where}: an ensemble joins at least two; take 2 seeds or more, or add a member.")
-    first, *others = recipes
+    first, *others = members
     for other in others:
-        for field in recipe.split_fields(recipes[first].folds):
-            one, two = getattr(recipes[first], field), getattr(recipes[other], field)
+        for field in members[first].split_fields:
+            one, two = getattr(members[first], field), getattr(members[other], field)
             if one != two:
                 raise UserError(
                     f"{where}, member {other}: {field}: {two}, but {first} has {one}; "
                     f"only members with the same split can be joined: set {field} for all."
                 )
-    if not recipes[first].folds and not recipes[first].validation_share:
+    if not members[first].validates:
         raise UserError(f"{where}: nothing would tell how good the ensemble is; set folds or validation_share.")
     seen: dict[str, str] = {}
-    for name, chosen in recipes.items():
-        twin = seen.setdefault(repr(chosen), name)
+    for name, recipe in members.items():
+        twin = seen.setdefault(repr(recipe), name)
         if twin != name:
             raise UserError(f"{where}, member {name}: it is the same training as {twin}; give it another seed.")

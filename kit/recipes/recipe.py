@@ -1,303 +1,267 @@
-"""Everything that can be set about a training, in one frozen dataclass.
+"""Everything that can be set about one training, declared once: flags, YAML files and Python share this model.
 
-A field's name is its flag (`learning_rate` is `--learning-rate`) and its YAML key. Later wins:
-defaults < the network's own recipe < `--config FILE` < flags.
+A field's name is its YAML key, its flag (`learning_rate` is `--learning-rate`) and its argument of `kit.fit`.
 """
 
-import argparse
-import dataclasses
-import pathlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import math
+import reprlib
+from collections.abc import Mapping
+from typing import Any, Literal, get_args, get_origin
 
-import yaml
+import pydantic
 
 from kit.errors import UserError
 from kit.suggestions import nearest
 
-CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs"
+GROUPS = {
+    "network": "network",
+    "optimisation": "optimisation",
+    "augmentation": "augmentation",
+    "validation": "validation",
+    "prediction": "prediction",
+    "hardware": "hardware",
+}
+"""The headings under which `--help` lists the fields."""
+
+SEED_LIMIT = 2**31 - 1
+LARGEST = 1e9
 
 
-def _setting(default: Any, words: str, choices: tuple[str, ...] = (), low: float | None = None, high: float = 1e12):
-    """A recipe's field: its default, what `--help` says of it, and the values that make sense."""
-    metadata = {"help": words, "choices": choices, "low": low, "high": high}
-    if isinstance(default, dict):
-        return field(default_factory=dict, metadata=metadata)
-    return field(default=default, metadata=metadata)
+def _field(group: str, default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
+    """A field of the recipe: its default, what `--help` says of it, and its range, both ends included."""
+    high = high if high is not None or low is None else LARGEST
+    return pydantic.Field(default, description=text, json_schema_extra={"group": group}, ge=low, le=high)
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How one network is built, trained and read out. See each field's help, or `python -m kit.train --help`.
+class Recipe(pydantic.BaseModel):
+    """How one network is built, trained and read out; frozen. `python -m kit.train --help` describes every field.
+
+    Example:
+        recipe = Recipe(model="fast_cnn", epochs=4)
+        recipe.replace(learning_rate=0.01)
 
     Raises:
-        UserError: a field's value makes no sense; names the field and what it takes.
+        UserError: a field is unknown, or its value makes no sense; names the field and what it takes.
     """
 
-    model: str = _setting("resnet_small", "network of the zoo")
-    options: dict = _setting({}, "the network's own options, as key=value; the zoo's docstrings name them")
-    weights: str = _setting("", "start from these weights: imagenet, none, a .keras file, or a run's folder or name")
-    unfreeze: int = _setting(0, "second phase: the last N frozen blocks of convolutions learn too; 0: none", low=0)
-    unfreeze_epochs: int = _setting(0, "how many of the epochs, the last ones, are that phase; 0: half", low=0)
-    unfreeze_factor: float = _setting(0.1, "multiple of the rate for what was unfrozen", low=0)
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
 
-    epochs: int = _setting(10, "passes over the training images", low=1)
-    batch_size: int = _setting(128, "images a step, over all devices together", low=1)
-    optimizer: str = _setting(
-        "adamw", "rule of the weights' steps", ("sgd", "adam", "adamw", "rmsprop", "lion", "muon")
+    model: str = _field("network", "resnet_small", "network of the zoo")
+    options: dict[str, Any] = _field("network", {}, "the network's own options, as key=value; `kit.zoo` lists them")
+    dropout: float = _field("network", -1.0, "one rate for all dropout layers; -1: the network's own rates", -1, 1)
+    weights: str = _field(
+        "network", "", "start from these weights: imagenet, none, a weights or .keras file, or a run's folder or name"
     )
-    learning_rate: float = _setting(0.002, "the schedule's peak", low=0)
-    schedule: str = _setting("one-cycle", "course of the rate", ("one-cycle", "cosine", "exponential", "constant"))
-    warmup: float = _setting(0.2, "share of the steps in which the rate rises to its peak", low=0, high=1)
-    final_learning_rate: float = _setting(0.0, "the rate at the end, as a share of the peak", low=0, high=1)
-    norm_bias_factor: float = _setting(
-        1.0, "multiple of the rate for norm biases, which then decay; airbench: 64", low=0
-    )
-    snapshots: int = _setting(0, "repeat the rate's course N times, and keep what each end predicts; 0: once", low=0)
-    momentum: float = _setting(0.9, "of sgd (Nesterov), rmsprop and muon", low=0, high=1)
-    weight_decay: float = _setting(0.0, "decoupled, times the rate; not on biases and norms", low=0)
-    label_smoothing: float = _setting(0.0, "share of each label spread over all classes", low=0, high=1)
-    clip_norm: float = _setting(0.0, "largest norm of all gradients together; 0: no clipping", low=0)
-    ema: float = _setting(0.0, "momentum of the weights' moving average, which then predicts; 0: none", low=0, high=1)
-    lookahead: int = _setting(0, "steps between Lookahead's slow updates; 0: none", low=0)
-    lookahead_alpha: float = _setting(0.5, "share of the way that the slow weights follow", low=0, high=1)
-    lookahead_alpha_rises: bool = _setting(False, "let that share fall from 1, slowly at first, as airbench does")
-    dropout: float = _setting(-1.0, "one rate for all of the network's dropouts; -1: its own rates", low=-1, high=1)
+    unfreeze: int = _field("network", 0, "fine-tune the last N frozen blocks in a second stage; 0: none", 0)
+    unfreeze_epochs: int = _field("network", 0, "how many of the epochs are that second stage; 0: half", 0)
+    unfreeze_factor: float = _field("network", 0.1, "learning rate of unfrozen layers, as a multiple", 0)
 
-    shift: float = _setting(0.0, "augmentation: largest shift, pixels; whole ones if nothing else bends it", low=0)
-    rotate: float = _setting(0.0, "augmentation: largest rotation, degrees", low=0, high=180)
-    zoom: float = _setting(0.0, "augmentation: largest change of size, as a share", low=0, high=0.9)
-    shear: float = _setting(0.0, "augmentation: largest shear, degrees", low=0, high=80)
-    elastic: float = _setting(0.0, "augmentation: spread of the pushes of an elastic distortion, pixels", low=0)
-    flip: str = _setting(
-        "none", "augmentation: mirror at random, or every second epoch", ("none", "random", "alternating")
+    epochs: int = _field("optimisation", 10, "passes over the training images", 1, 100_000)
+    batch_size: int = _field("optimisation", 128, "images a step, over all devices together", 1)
+    optimizer: Literal["sgd", "adam", "adamw", "rmsprop", "lion", "muon"] = _field("optimisation", "adamw", "optimizer")
+    learning_rate: float = _field("optimisation", 0.002, "peak of the learning-rate schedule", 0, 1000)
+    schedule: Literal["one-cycle", "cosine", "exponential", "constant"] = _field(
+        "optimisation", "one-cycle", "learning-rate schedule"
     )
-    fill_mode: str = _setting(
-        "constant", "what lies outside the image", ("constant", "reflect")
+    warmup: float = _field("optimisation", 0.2, "share of the steps in which the learning rate rises", 0, 1)
+    final_learning_rate: float = _field("optimisation", 0.0, "learning rate at the end, as a share of the peak", 0, 1)
+    momentum: float = _field("optimisation", 0.9, "of sgd (Nesterov), rmsprop and muon", 0, 1)
+    weight_decay: float = _field(
+        "optimisation", 0.0, "decoupled, times the learning rate; not on biases and norms", 0, 1000
     )
-    cutout: int = _setting(0, "augmentation: side of a square erased to the image's mean colour, pixels", low=0)
-    mixup: float = _setting(0.0, "MixUp's alpha; 0: none", low=0)
-    cutmix: float = _setting(0.0, "CutMix's alpha; 0: none", low=0)
-    teacher: str = _setting("", "distillation: a run or ensemble whose out-of-fold probabilities soften the labels")
-    teacher_share: float = _setting(0.9, "how much of each label is the teacher's", low=0, high=1)
-
-    validation_share: float = _setting(0.1, "share of the training images kept for validation", low=0, high=0.9)
-    folds: int = _setting(0, "cross-validation with K folds; 0: one split", low=0)
-    held_out_share: float = _setting(
-        0.0, "with folds: share of the images left out of all, for a student to validate on", low=0, high=0.9
+    clip_norm: float = _field("optimisation", 0.0, "largest global norm of the gradients; 0: no clipping", 0)
+    label_smoothing: float = _field("optimisation", 0.0, "share of each label spread over all classes", 0, 1)
+    ema: float = _field("optimisation", 0.0, "momentum of the weights' moving average, which predicts; 0: none", 0, 1)
+    lookahead: int = _field("optimisation", 0, "steps between Lookahead's slow updates; 0: none", 0)
+    lookahead_alpha: float = _field("optimisation", 0.5, "share of the way that the slow weights follow", 0, 1)
+    lookahead_decay: bool = _field("optimisation", False, "let alpha fall from 1 to that share, cubically (airbench)")
+    norm_bias_factor: float = _field(
+        "optimisation", 1.0, "learning rate of norm biases, as a multiple; they then decay (airbench: 64)", 0
     )
-    seed: int = _setting(0, "of weights, order, augmentation and dropout", low=0, high=2**31 - 1)
-    split_seed: int = _setting(0, "of the validation split or the folds", low=0, high=2**31 - 1)
-    patience: int = _setting(0, "stop after N epochs without a lower validation loss; 0: never", low=0)
-    checkpoint: str = _setting("last", "which epoch's network predicts", ("last", "best"))
-    tta: bool = _setting(False, "test-time augmentation: several views, weighted by out-of-fold log-loss")
+    snapshots: int = _field(
+        "optimisation", 0, "repeat the schedule N times and keep what each end predicts; 0: once", 0, 1000
+    )
+    teacher: str = _field("optimisation", "", "distillation: a run whose out-of-fold probabilities soften the labels")
+    teacher_share: float = _field("optimisation", 0.9, "share of each label that is the teacher's", 0, 1)
 
-    precision: str = _setting("auto", "of the network's arithmetic", ("auto", "float32", "bfloat16", "float16"))
-    devices: str = _setting("auto", "auto: all accelerators, else the CPU; or how many")
+    shift: float = _field("augmentation", 0.0, "largest shift, pixels; whole ones unless rotated or scaled too", 0, 1e4)
+    rotate: float = _field("augmentation", 0.0, "largest rotation, degrees", 0, 180)
+    zoom: float = _field("augmentation", 0.0, "largest change of size, as a share", 0, 0.9)
+    shear: float = _field("augmentation", 0.0, "largest shear, degrees", 0, 80)
+    elastic: float = _field(
+        "augmentation", 0.0, "elastic distortion: displacement's standard deviation, pixels", 0, 1e4
+    )
+    flip: Literal["none", "random", "alternating"] = _field(
+        "augmentation", "none", "mirror at random, or in every second epoch"
+    )
+    fill_mode: Literal["constant", "reflect"] = _field("augmentation", "constant", "what lies outside the image")
+    cutout: int = _field("augmentation", 0, "side of a square erased to the image's mean colour, pixels", 0, 10_000)
+    mixup: float = _field("augmentation", 0.0, "MixUp's alpha; 0: none", 0, 1000)
+    cutmix: float = _field("augmentation", 0.0, "CutMix's alpha; 0: none", 0, 1000)
 
-    def __post_init__(self):
-        for setting in dataclasses.fields(self):
-            _check(setting, getattr(self, setting.name))
+    validation_share: float = _field("validation", 0.1, "share of the training images kept for validation", 0, 0.9)
+    folds: int = _field("validation", 0, "cross-validation with K folds; 0: one split", 0, 1000)
+    held_out_share: float = _field(
+        "validation", 0.0, "with folds: share of the images left out of all folds, for a student to validate on", 0, 0.9
+    )
+    split_seed: int = _field("validation", 0, "seed of the validation split or the folds", 0, SEED_LIMIT)
+    seed: int = _field("validation", 0, "seed of weights, order, augmentation and dropout", 0, SEED_LIMIT)
+    patience: int = _field("validation", 0, "stop after N epochs without a lower validation loss; 0: never", 0)
+    checkpoint: Literal["last", "best"] = _field("validation", "last", "the epoch whose network predicts")
+
+    tta: bool = _field("prediction", False, "test-time augmentation, weighted by out-of-fold log-loss")
+
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = _field("hardware", "auto", "compute precision")
+    devices: str = _field("hardware", "auto", "auto: all accelerators, else the CPU; or how many")
+
+    def __init__(self, **fields: Any):
+        try:
+            super().__init__(**fields)
+        except pydantic.ValidationError as error:
+            raise UserError(explanation(error, type(self))) from None
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _check_types(cls, fields: Any) -> Any:
+        """Refuse what pydantic would convert without a word: true is not 1, and 1 is not true."""
+        checked = dict(fields)
+        for name, value in checked.items():
+            if name not in cls.model_fields:
+                continue
+            kind = cls.model_fields[name].annotation
+            if isinstance(value, bool) and kind is not bool:
+                raise UserError(f"{name}: {value!r} is not {_what(kind)}.")
+            if kind is bool and not isinstance(value, bool):
+                raise UserError(f"{name}: {value!r} is not {_what(kind)}.")
+            if value is None and kind is str:
+                checked[name] = ""
+            if value is None and name == "options":
+                checked[name] = {}
+            if kind is int and isinstance(value, str):
+                checked[name] = _number(value)
+        return checked
+
+    @pydantic.model_validator(mode="after")
+    def _check_together(self) -> "Recipe":
         if self.folds == 1:
-            raise UserError("folds: 1 is no cross-validation; take 0 for one split, or 2 and more.")
+            raise UserError("folds: 1 is not cross-validation; take 0 for one split, or 2 and more.")
         if self.held_out_share and not self.folds:
             raise UserError("held_out_share: images are left out of folds only; one split has its validation_share.")
         if self.unfreeze and not 0 < (self.unfreeze_epochs or self.epochs // 2) < self.epochs:
             raise UserError(
-                f"unfreeze: {self.unfreeze_epochs or 'half'} of {self.epochs} epochs leaves one of the two "
-                "stages without any; "
-                "take more --epochs or fewer --unfreeze-epochs."
+                f"unfreeze: {self.unfreeze_epochs or 'half'} of {self.epochs} epochs leaves one of the two stages "
+                "without any; take more --epochs or fewer --unfreeze-epochs."
             )
-        if self.snapshots:
-            self._check_snapshots()
-        if self.devices != "auto" and (not str(self.devices).isdigit() or int(self.devices) < 1):
-            raise UserError(f"devices: {self.devices!r} is neither auto nor a number of devices.")
-
-    def _check_snapshots(self):
-        if self.snapshots == 1 or self.epochs % self.snapshots:
+        if self.snapshots and (self.snapshots == 1 or self.epochs % self.snapshots):
             raise UserError(
                 f"snapshots: {self.epochs} epochs cannot be shared by {self.snapshots} cycles of equal length; take 2 "
                 "cycles or more, and a multiple of them as epochs."
             )
-        for name in ("patience", "unfreeze"):
+        for name in ("patience", "unfreeze") if self.snapshots else ():
             if getattr(self, name):
                 raise UserError(f"snapshots: every cycle has to come to its end; leave out {name}.")
+        if self.devices != "auto" and not (self.devices.isascii() and self.devices.isdigit() and int(self.devices)):
+            raise UserError(f"devices: {self.devices!r} is neither auto nor a number of devices.")
+        if not (self.folds or self.validation_share):
+            for name, reason in (("tta", "its weights"), ("patience", "early stopping")):
+                if getattr(self, name):
+                    raise UserError(f"{name}: {reason} need validation images; set validation_share or folds.")
+            if self.checkpoint == "best":
+                raise UserError("checkpoint: best needs validation images; set validation_share or folds.")
+        return self
+
+    def replace(self, **changes: Any) -> "Recipe":
+        """Return a copy with some fields changed, checked like a new one.
+
+        Raises:
+            UserError: as the constructor.
+        """
+        return Recipe(**{**self.as_dict(), **changes})
 
     def as_dict(self) -> dict[str, Any]:
-        """Every field by name, in the order of the dataclass; plain values for YAML."""
-        return dataclasses.asdict(self)
+        """Return every field by name, in the order of declaration; plain values for YAML."""
+        return self.model_dump()
+
+    def differences(self, other: "Recipe") -> dict[str, tuple[Any, Any]]:
+        """Return the fields in which two recipes differ: (this one's value, the other's) by name."""
+        mine, others = self.as_dict(), other.as_dict()
+        return {name: (mine[name], others[name]) for name in mine if mine[name] != others[name]}
+
+    @property
+    def split_fields(self) -> tuple[str, ...]:
+        """The names of the fields that decide which images train and which validate."""
+        return "folds", "split_seed", "held_out_share" if self.folds else "validation_share"
+
+    @property
+    def validates(self) -> bool:
+        """Whether any image is kept for validation."""
+        return bool(self.folds or self.validation_share)
 
 
-def split_fields(folds: int) -> tuple[str, ...]:
-    """The fields, of a recipe and of a run's metrics, that decide which images train and which validate.
-
-    Args:
-        folds: how many of them; 0 for one split. The share that the other kind of split goes by decides nothing.
-    """
-    return "folds", "split_seed", "held_out_share" if folds else "validation_share"
+FIELDS = tuple(Recipe.model_fields)
+"""The names of all fields."""
 
 
-def resolve(competition: str, config: str | None = None, flags: dict[str, Any] | None = None) -> Recipe:
-    """Put a recipe together: defaults < the network's own recipe < `config` < `flags`.
-
-    Args:
-        competition: whose `configs/<competition>/<network>.yaml` is the network's own recipe, if there is one.
-        config: a YAML file with any of the recipe's fields.
-        flags: fields by name, as given on the command line.
-
-    Raises:
-        UserError: a file cannot be read, a key is unknown (names the nearest), or a value makes no sense.
-    """
-    return layered(competition, [read(pathlib.Path(config)) if config else {}, flags or {}])
-
-
-def layered(competition: str, layers: Sequence[dict[str, Any]]) -> Recipe:
-    """Put a recipe together from fields by name, later layers winning, over the network's own recipe.
+def check_names(fields: Mapping[str, Any], where: str, also: tuple[str, ...] = ()) -> None:
+    """Refuse fields that no recipe has.
 
     Args:
-        competition: whose `configs/<competition>/<network>.yaml` lies below all layers, if there is one.
-        layers: fields by name; `options` are joined, not replaced.
+        fields: values by name.
+        where: what the error calls the place that they come from.
+        also: names that are allowed beside the recipe's.
 
     Raises:
-        UserError: the network's own recipe cannot be read, a key is unknown, or a value makes no sense.
+        UserError: names the unknown field and the nearest known one.
     """
-    model = next((layer["model"] for layer in reversed(layers) if layer.get("model")), Recipe.model)
-    own = CONFIGS / competition / f"{model}.yaml"
-    merged: dict[str, Any] = {"model": model}
-    for layer in [read(own) if own.exists() else {}, *layers]:
-        options = _converted("options", layer.get("options") or {}, dict)
-        merged = {**merged, **layer, "options": {**merged.get("options", {}), **options}}
-    return from_dict(merged)
+    for name in fields:
+        if name not in (*FIELDS, *also):
+            raise UserError(f"{where}: there is no field {name!r}.{nearest(str(name), (*FIELDS, *also))}")
 
 
-def read(path: pathlib.Path) -> dict[str, Any]:
-    """Read a recipe file; returns its fields, unchecked but for their names.
-
-    Raises:
-        UserError: the file is missing, not YAML, not a mapping, or has an unknown key.
-    """
-    fields = mapping(path)
-    if fields.keys() & {"members", "seeds"}:
-        raise UserError(f"{path} is a plan of several trainings; only `python -m kit.train --config` takes one.")
-    _known(fields, str(path))
-    return fields
-
-
-class _EachKeyOnce(yaml.SafeLoader):
-    """YAML, but a key that comes twice is an error: the first one's value would be lost without a word."""
-
-    def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key) for key, _ in node.value]
-        for at, key in enumerate(keys):
-            if key in keys[:at]:
-                line = node.value[at][0].start_mark.line + 1
-                raise yaml.YAMLError(f"{key!r} comes a second time in line {line}; rename or remove one")
-        return super().construct_mapping(node, deep)
+def explanation(error: pydantic.ValidationError, schema: type[pydantic.BaseModel]) -> str:
+    """Say in one line what is wrong with the first field that did not validate: its name, its value, what it takes."""
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"])) or "the file"
+    value, context = first["input"], first.get("ctx", {})
+    field = schema.model_fields.get(str(first["loc"][0])) if first["loc"] else None
+    kind = field.annotation if field else None
+    if first["type"] == "missing":
+        return f"{name}: is missing."
+    if first["type"] == "extra_forbidden":
+        return f"there is no field {name!r}.{nearest(name, schema.model_fields)}"
+    if first["type"] == "literal_error":
+        choices = get_args(kind) or (context.get("expected"),)
+        return f"{name}: {_shown(value)} is not one of {', '.join(map(str, choices))}.{nearest(str(value), choices)}"
+    if first["type"] in ("greater_than_equal", "less_than_equal", "finite_number") and field:
+        low, high = _range(field)
+        limit = f"{low:g} or more" if high is None or high >= LARGEST else f"between {low:g} and {high:g}"
+        return f"{name}: {_shown(value)} must be {limit}."
+    return f"{name}: {_shown(value)} is not {_what(kind)}."
 
 
-def mapping(path: pathlib.Path) -> dict[str, Any]:
-    """Read a YAML file of `key: value` lines, unchecked.
+def _range(field: Any) -> tuple[float, float | None]:
+    low, high = 0.0, None
+    for bound in field.metadata:
+        low, high = getattr(bound, "ge", low), getattr(bound, "le", high)
+    return low, high
 
-    Raises:
-        UserError: the file is missing, not YAML, or not a mapping.
-    """
+
+def _what(kind: Any) -> str:
+    texts = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(map(str, get_args(kind)))}"
+    return texts.get(kind, "a mapping of names to values" if get_origin(kind) is dict else "what belongs there")
+
+
+def _shown(value: Any) -> str:
+    text = reprlib.repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _number(text: str) -> Any:
+    """Return a whole number that is written as `1e3` or `7.0`, which YAML takes for text; anything else as it is."""
     try:
-        fields = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)
-    except FileNotFoundError:
-        here = sorted(str(near.name) for near in path.parent.glob("*.yaml"))
-        raise UserError(f"there is no recipe {path}.{nearest(path.name, here)}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{path} is not a YAML file: {' '.join(str(error).split())}") from None
-    if not isinstance(fields or {}, dict):
-        raise UserError(f"{path} is not a list of `field: value` lines.")
-    return fields or {}
-
-
-def from_dict(fields: dict[str, Any]) -> Recipe:
-    """Make a recipe of fields by name; text from YAML becomes the number that it spells (`1e-3` is text there).
-
-    Raises:
-        UserError: a key is unknown or a value makes no sense.
-    """
-    _known(fields, "the recipe")
-    kinds = {setting.name: type(_default(setting)) for setting in dataclasses.fields(Recipe)}
-    return Recipe(**{name: _converted(name, value, kinds[name]) for name, value in fields.items()})
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Give `parser` a flag for every field; flags that were not given stay out of the parsed namespace."""
-    group = parser.add_argument_group("recipe (defaults: the network's own recipe in configs/)")
-    for setting in dataclasses.fields(Recipe):
-        default, words = _default(setting), setting.metadata["help"]
-        options: dict[str, Any] = {"dest": setting.name, "default": argparse.SUPPRESS, "help": words}
-        if isinstance(default, bool):
-            options["action"] = argparse.BooleanOptionalAction
-        elif isinstance(default, dict):
-            options |= {"nargs": "+", "metavar": "KEY=VALUE", "action": _Options}
-        else:
-            options |= {"type": type(default), "metavar": "|".join(setting.metadata["choices"]) or _metavar(default)}
-        group.add_argument(f"--{setting.name.replace('_', '-')}", **options)
-
-
-def flags_given(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The recipe's fields that were given as flags."""
-    names = {setting.name for setting in dataclasses.fields(Recipe)}
-    return {name: value for name, value in vars(arguments).items() if name in names}
-
-
-class _Options(argparse.Action):
-    """Read `width=32 activation=gelu` into a dict, numbers as numbers."""
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        pairs = {}
-        for text in values:
-            key, equals, value = text.partition("=")
-            if not equals:
-                parser.error(f"{option_string}: {text!r} is not of the form key=value")
-            pairs[key] = yaml.safe_load(value)
-        setattr(namespace, self.dest, {**getattr(namespace, self.dest, {}), **pairs})
-
-
-def _default(setting: dataclasses.Field) -> Any:
-    return {} if setting.default is dataclasses.MISSING else setting.default
-
-
-def _metavar(default: Any) -> str:
-    return {int: "N", float: "X", str: "TEXT"}[type(default)]
-
-
-def _known(fields: dict[str, Any], where: str) -> None:
-    names = [setting.name for setting in dataclasses.fields(Recipe)]
-    for key in fields:
-        if key not in names:
-            raise UserError(f"{where}: there is no field {key!r}.{nearest(key, names)}")
-
-
-def _converted(name: str, value: Any, kind: type) -> Any:
-    if kind in (int, float) and not isinstance(value, bool):
-        try:
-            number = float(value)
-            if kind is float:
-                return number
-            if number == int(number):
-                return int(number)
-        except (TypeError, ValueError, OverflowError):
-            pass
-    elif kind is str and isinstance(value, (str, int)) and not isinstance(value, bool):
-        return str(value)
-    elif kind is str and value is None:
-        return ""
-    elif isinstance(value, kind):
-        return value
-    words = {int: "a whole number", float: "a number", bool: "true or false", dict: "a mapping", str: "text"}
-    raise UserError(f"{name}: {value!r} is not {words[kind]}.")
-
-
-def _check(setting: dataclasses.Field, value: Any) -> None:
-    choices, low, high = (setting.metadata[key] for key in ("choices", "low", "high"))
-    if choices and value not in choices:
-        raise UserError(f"{setting.name}: {value!r} is not one of {', '.join(choices)}.{nearest(value, choices)}")
-    if low is not None and not low <= value <= high:  # not (a <= b) also refuses NaN
-        limit = f"{low:g} or more" if high >= 1e12 else f"between {low:g} and {high:g}"
-        raise UserError(f"{setting.name}: {value!r} must be {limit}.")
+        number = float(text)
+    except ValueError:
+        return text
+    return int(number) if math.isfinite(number) and number == int(number) else text

@@ -120,7 +120,7 @@ def build(recipe: Recipe, network: keras.Model, steps: int, unfrozen: Sequence[k
 
 def _follow(recipe, steps):
     """How far Lookahead's slow weights follow in a step counted from 1: a share, as a function of the step."""
-    if not recipe.lookahead_alpha_rises:
+    if not recipe.lookahead_decay:
         return lambda step: recipe.lookahead_alpha
     return lambda step: 1.0 - (1.0 - recipe.lookahead_alpha) * (ops.cast(step, "float32") / steps) ** 3
 

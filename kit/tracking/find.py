@@ -1,0 +1,60 @@
+"""Which run a person means."""
+
+import pathlib
+
+from kit import competitions
+from kit.errors import UserError
+from kit.suggestions import nearest
+from kit.tracking.run import RUNS, Run
+
+LONGEST_NAME = 100  # bytes; file systems take 255, and file names are made of it
+
+
+def every(competition: str | None = None) -> list[Run]:
+    """Return all runs, finished or not, of one competition or of all, oldest first."""
+    times = {}
+    for path in RUNS.glob(f"{competition or '*'}/*/config.yaml"):
+        try:
+            times[path.parent] = path.stat().st_mtime
+        except OSError:
+            continue  # removed a moment ago, or a link that leads nowhere
+    return [Run(folder) for folder in sorted(times, key=lambda folder: (times[folder], folder))]
+
+
+def find(reference: str, competition: str | None = None) -> Run:
+    """Return the run that `reference` means: a run's folder, or its name, or its competition's and its name.
+
+    Raises:
+        UserError: there is none, or a name that several competitions have; says which there are.
+    """
+    folder = pathlib.Path(reference)
+    if reference and "\0" not in reference and len(reference) < 4096 and _has_config(folder):
+        return Run(folder)
+    known = every(competition)
+    fitting = [run for run in known if reference in (run.name, f"{run.competition}/{run.name}")]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        folders = ", ".join(str(run.folder) for run in fitting)
+        raise UserError(f"several runs are called {reference!r}: {folders}; give the folder.")
+    hint = nearest(reference[:200], [run.name for run in known]) or " `python -m kit.runs` shows the runs."
+    raise UserError(f"there is no run {reference[:200]!r}.{hint}")
+
+
+def place(competition: str, name: str) -> Run:
+    """Return the run called `name`, whether or not it exists yet.
+
+    Raises:
+        UserError: `name` cannot be a folder's name, or the competition is unknown.
+    """
+    unusable = any(letter in '/\\:*?"<>|' or not letter.isprintable() for letter in name)
+    if not name or name[0] == "." or unusable or name != name.strip() or len(name.encode()) > LONGEST_NAME:
+        raise UserError(f"{name[:60]!r} cannot name a run; use up to {LONGEST_NAME} letters, digits, '-', '_' and '.'.")
+    return Run(RUNS / competitions.get(competition).name / name)
+
+
+def _has_config(folder: pathlib.Path) -> bool:
+    try:
+        return (folder / "config.yaml").exists()
+    except OSError:  # a name that is too long, a loop of links
+        return False

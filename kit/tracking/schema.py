@@ -1,0 +1,226 @@
+"""What a run's files hold, declared once: each file is checked when it is read, and errors name file and field."""
+
+import json
+import math
+import pathlib
+from typing import Any, Literal, TypeVar
+
+import pydantic
+import yaml
+
+from kit.errors import UserError
+from kit.recipes import files
+from kit.recipes.plan import METHODS, Plan
+from kit.recipes.recipe import Recipe, explanation
+
+LARGEST = 1 << 24  # bytes of a JSON or YAML file of a run; real ones have some thousand
+
+Kind = Literal["network", "ensemble", "plan", "tta"]
+
+
+class _Schema(pydantic.BaseModel):
+    """Unknown fields are kept as they are, so that a person may note something of their own."""
+
+    model_config = pydantic.ConfigDict(extra="allow", strict=False, frozen=True, allow_inf_nan=False)
+
+
+class Data(_Schema):
+    """Which data a run was trained on.
+
+    Attributes:
+        competition: Kaggle's name.
+        source: "kaggle", "keras" or "sample".
+        folder: the folder of all competitions' files, absolute.
+        limit: how many training images were taken; 0 for all.
+        fingerprint: SHA-256 of the training images and labels, their order included.
+    """
+
+    competition: str
+    source: Literal["kaggle", "keras", "sample"]
+    folder: str
+    limit: int = pydantic.Field(ge=0)
+    fingerprint: str = pydantic.Field(pattern="^[0-9a-f]{64}$")
+
+
+class EnsembleConfig(_Schema):
+    """How an ensemble was made.
+
+    Attributes:
+        method: "mean", "weighted", "hill-climb", "stack" or "snapshot".
+        options: the estimator's parameters.
+        members: the names of the runs that it joins.
+        seed: of the nested folds and of the estimator.
+        weights: each member's, where the method has weights.
+        temperature: what the pooled logits are divided by, where the method fits one.
+    """
+
+    method: Literal["mean", "weighted", "hill-climb", "stack", "snapshot"]
+    options: dict[str, Any] = {}
+    members: list[str]
+    seed: int = 0
+    weights: dict[str, float] | None = None
+    temperature: float | None = None
+
+
+class Config(_Schema):
+    """`config.yaml`: what a run is, written before its first step.
+
+    Attributes:
+        kind: "network"; "ensemble"; "plan", an ensemble whose members one command trains; "tta", another run's networks
+            that predicted again.
+        data: which data it was trained on.
+        recipe: of a network or of predicting again.
+        plan: of a plan.
+        ensemble: of an ensemble, and of a plan once it is joined.
+        parent: of "tta": the name of the run whose networks these are.
+    """
+
+    kind: Kind
+    data: Data
+    recipe: Recipe | None = None
+    plan: dict[str, Any] | None = None
+    ensemble: EnsembleConfig | None = None
+    parent: str | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _check_kind(self) -> "Config":
+        needed = {"network": "recipe", "tta": "parent", "ensemble": "ensemble", "plan": "plan"}[self.kind]
+        if getattr(self, needed) is None or (self.kind == "tta" and self.recipe is None):
+            raise UserError(f"{needed}: is missing in a run of kind {self.kind}.")
+        return self
+
+    @property
+    def model(self) -> str:
+        """The network's name, or "ensemble"."""
+        return self.recipe.model if self.recipe else "ensemble"
+
+    def planned(self) -> Plan:
+        """Return the plan.
+
+        Raises:
+            UserError: it is missing, or not what the kit wrote.
+        """
+        try:
+            content = dict(self.plan or {})
+            members = {str(name): Recipe(**fields) for name, fields in dict(content["members"]).items()}
+            if content["method"] not in METHODS or not isinstance(content["geometric"], bool):
+                raise UserError("plan: its method or geometric is damaged.")
+            return Plan(members, content["method"], content["geometric"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"plan: {error!r} is damaged.") from None
+
+
+class MemberMetrics(_Schema):
+    """How good one member of an ensemble is, on the images that the ensemble is scored on."""
+
+    validation_accuracy: float = pydantic.Field(ge=0, le=1)
+    validation_log_loss: float
+    weight: float | None = None
+
+
+class Metrics(_Schema):
+    """`metrics.json`: what a run reached.
+
+    Attributes:
+        competition, source, data_fingerprint: as in `Data`.
+        model: the network's name, or "ensemble".
+        seen: the public data sets that the run's networks have been trained on.
+        seed, split_seed, folds, held_out_share, validation_share: the recipe's.
+        validation_accuracy, validation_log_loss: over the images predicted out of fold; None where there are none.
+        validation_images: how many these are.
+        selected_on_validation: whether these images also chose the epoch (`checkpoint: best`, `patience`), which makes
+            the accuracy a little too high.
+        fold_accuracies: of each fold.
+        fit_seconds, images_per_second: of training.
+        parameters: of one network, or of all members together.
+        epochs, precision, peak_memory (bytes), hardware: how it was trained.
+        test_accuracy: where the source has test labels.
+        tta_weights: of each group of augmented copies.
+        members: of an ensemble, by name.
+    """
+
+    competition: str
+    model: str
+    source: Literal["kaggle", "keras", "sample"]
+    seen: list[str]
+    seed: int
+    split_seed: int
+    folds: int = pydantic.Field(ge=0)
+    held_out_share: float = pydantic.Field(ge=0, lt=1)
+    validation_share: float = pydantic.Field(ge=0, lt=1)
+    data_fingerprint: str = pydantic.Field(pattern="^[0-9a-f]{64}$")
+    validation_accuracy: float | None = pydantic.Field(ge=0, le=1)
+    validation_log_loss: float | None = pydantic.Field(ge=0)
+    validation_images: int = pydantic.Field(ge=0)
+    selected_on_validation: bool = False
+    fold_accuracies: list[float] | None = None
+    fit_seconds: float = pydantic.Field(ge=0)
+    images_per_second: float = pydantic.Field(ge=0)
+    parameters: int = pydantic.Field(ge=0)
+    epochs: int | None = None
+    precision: str | None = None
+    peak_memory: int | None = None
+    hardware: dict[str, Any] | None = None
+    test_accuracy: float | None = pydantic.Field(None, ge=0, le=1)
+    tta_weights: list[float] | None = None
+    teacher: str | None = None
+    teacher_share: float | None = None
+    members: dict[str, MemberMetrics] | None = None
+
+    @property
+    def standard_error(self) -> float | None:
+        """The standard error of `validation_accuracy`; None where there is none."""
+        if self.validation_accuracy is None or not self.validation_images:
+            return None
+        return math.sqrt(self.validation_accuracy * (1 - self.validation_accuracy) / self.validation_images)
+
+    @property
+    def split(self) -> dict[str, Any]:
+        """The fields that say which images trained and which validated."""
+        share = "held_out_share" if self.folds else "validation_share"
+        return {name: getattr(self, name) for name in ("folds", "split_seed", share)}
+
+
+Schema = TypeVar("Schema", bound=_Schema)
+
+
+def read_yaml(path: pathlib.Path, schema: type[Schema]) -> Schema:
+    """Read and check a YAML file.
+
+    Raises:
+        UserError: the file is missing, not YAML, or a field is wrong; names file and field.
+    """
+    return _checked(files.mapping(path), path, schema)
+
+
+def read_json(path: pathlib.Path, schema: type[Schema]) -> Schema:
+    """Read and check a JSON file.
+
+    Raises:
+        UserError: the file is missing, not JSON, or a field is wrong; names file and field.
+    """
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST:
+            raise UserError(f"{path} is not a run's file; train the run again.")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):  # a decoding error is a ValueError too
+        raise UserError(f"{path} is damaged: it is not JSON; train the run again.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}).") from None
+    return _checked(content, path, schema)
+
+
+def _checked(content: Any, path: pathlib.Path, schema: type[Schema]) -> Schema:
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is damaged: it is not a list of fields; train the run again.")
+    try:
+        return schema(**{str(name): value for name, value in content.items()})
+    except pydantic.ValidationError as error:
+        raise UserError(f"{path} is damaged: {explanation(error, schema).rstrip('.')}; train the run again.") from None
+    except UserError as error:
+        raise UserError(f"{path} is damaged: {str(error).rstrip('.')}; train the run again.") from None
+
+
+def yaml_text(config: Config) -> str:
+    """Return a config as YAML, without the fields that it does not have."""
+    return yaml.safe_dump(config.model_dump(exclude_none=True), sort_keys=False, allow_unicode=True)
