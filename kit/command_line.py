@@ -156,7 +156,8 @@ def explanation(error: OSError) -> str:
     path = error.filename2 or error.filename
     path = path.decode(errors="backslashreplace") if isinstance(path, bytes) else path
     remedy = next((text for numbers, text in _REMEDIES.items() if error.errno in numbers), "")
-    what = f"{path}: {error.strerror}" if path not in (None, "") else f"{error.strerror}"
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    what = f"{path}: {reason}" if path not in (None, "") else f"{reason}"
     return f"{what}; {remedy}." if remedy else f"{what}."
 
 
