@@ -123,7 +123,7 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
 
     @functools.wraps(main)
     def guarded(argv: list[str] | None = None) -> int:
-        interrupts.raise_again()
+        interrupts.set_working(True)
         open_streams()
         try:
             status = main(argv)
@@ -145,6 +145,7 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
                 raise
             status = _end(f"failed: {printable(explanation(error))}", FAILED)
         finally:
+            interrupts.set_working(False)
             flushed = _flush()
         return status if flushed else status or FAILED
 
@@ -177,8 +178,8 @@ def open_streams() -> None:
         stream: TextIO | None = getattr(sys, name)
         if stream is None:
             _fill_descriptor(number)
-            setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115
-        elif number and hasattr(stream, "reconfigure"):
+            setattr(sys, name, stream := open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115
+        if number and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=_OTHER_CHARACTERS)
 
 

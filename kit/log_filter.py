@@ -84,6 +84,7 @@ def install() -> bool:
             [sys.executable, "-I", "-S", os.path.abspath(__file__)],
             os.environ,
             file_actions=[(os.POSIX_SPAWN_DUP2, *pair) for pair in ((source, 0), (own, 1), (own, 2))],
+            setsigmask=[signal.SIGINT],  # Ctrl-C is for the command, which has something to say after it
         )
     except OSError:  # no more processes or descriptors; a noisy command is better than none
         return False
@@ -114,7 +115,6 @@ def _uninstall(own: int, child: int) -> None:
 
 def main() -> None:
     """Copy stdin to stderr until all who write to it are gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command, which has something to say after it
     lines = Filter()
     while True:
         if select.select([0], [], [], _PATIENCE if lines.waiting else None)[0]:
