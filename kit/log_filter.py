@@ -14,6 +14,7 @@ import select
 import signal
 import sys
 import time
+from typing import TextIO
 
 _LOGGED = re.compile(
     rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] "  # TensorFlow's own format, until 2.20
@@ -91,16 +92,16 @@ def install() -> bool:
     os.close(source)
     os.dup2(target, 2)
     os.close(target)
-    sys.stderr = sys.__stderr__ = open(  # noqa: SIM115
+    sys.stderr = open(  # noqa: SIM115
         own, "w", buffering=1, encoding=sys.stderr.encoding, errors=sys.stderr.errors
     )
     atexit.register(_uninstall, own, child)
     return True
 
 
-def _is_plain(stream) -> bool:
+def _is_plain(stream: TextIO | None) -> bool:
     with contextlib.suppress(AttributeError, OSError, ValueError):
-        return stream is sys.__stderr__ and stream.fileno() == 2
+        return stream is not None and stream is sys.__stderr__ and stream.fileno() == 2
     return False
 
 
