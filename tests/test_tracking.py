@@ -73,7 +73,7 @@ def test_the_states_of_a_run(run):
     assert run.state == "complete"
     assert run.config() == config()
     assert run.metrics() == metrics()
-    assert list(run.history().columns) == list(tracking.history.COLUMNS)
+    assert list(run.history.columns) == list(tracking.history.COLUMNS)
     assert run.images() == len(run.oof()) == IMAGES
     assert not run.working.exists()
     assert tracking.every(COMPETITION) == [run]

@@ -60,6 +60,8 @@ def _number(column: str, cell: str, row: int, path: pathlib.Path) -> float:
         return value
     if not math.isfinite(value):
         raise _damaged(path, f"row {row}, {column}: {value} is not a finite number")
+    if column.endswith("accuracy") and not 0 <= value <= 1:
+        raise _damaged(path, f"row {row}, {column}: {cell[:40]} is not between 0 and 1")
     if column in ("fold", "epoch"):
         if value != int(value) or value < (column == "epoch") or value > 2**31:
             raise _damaged(path, f"row {row}, {column}: {cell[:40]} is not a whole number in its range")

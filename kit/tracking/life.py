@@ -65,8 +65,10 @@ def locked(run: "Run") -> Iterator[None]:
 @contextlib.contextmanager
 def _free(run: "Run", config: Config, existing: Existing, unique: bool) -> Iterator["Run"]:
     """The first of name, name-2, … that may be begun, with its lock held."""
+    from kit.tracking.run import Run
+
     for number in range(1, MOST_OF_A_NAME + 1):
-        one = run if number == 1 else type(run)(run.folder.with_name(f"{run.name}-{number}"))
+        one = run if number == 1 else Run(run.folder.with_name(f"{run.name}-{number}"))
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(locked(one))

@@ -114,15 +114,19 @@ class Run:
             raise UserError(f"{self.folder} is not finished: go on with `{self.resume_command}`.")
         return schema.read_json(path, Metrics)
 
+    @property
     def history(self) -> "pd.DataFrame":
-        """What `history.csv` holds: a row an epoch, its columns `tracking.history.COLUMNS`.
+        """A row an epoch: fold, epoch, seconds, learning_rate, loss, accuracy, val_loss, val_accuracy.
 
         Raises:
             UserError: the file is missing or damaged; names the row and the column.
         """
         import pandas as pd
 
-        return pd.DataFrame(history.read(self.folder / "history.csv"), columns=list(history.COLUMNS))
+        path = self.folder / "history.csv"
+        if not os.path.exists(path):
+            raise UserError(f"{path} is missing: {self.folder} has no training of its own, or is not finished.")
+        return pd.DataFrame(history.read(path), columns=list(history.COLUMNS))
 
     def images(self) -> int:
         """How many training images the run's data have, by the length of its out-of-fold probabilities.
