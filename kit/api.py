@@ -167,6 +167,7 @@ def resume(
 def _callbacks(tensorboard: bool):
     if not tensorboard:
         return None
-    from kit.training.tensorboard import callback
+    from kit.training import tensorboard as scalars
 
-    return lambda run, fold: [callback(run, fold)]
+    scalars.check()
+    return lambda run, fold: [scalars.callback(run, fold)]

@@ -18,7 +18,6 @@ from kit.training.setup import Training
 from kit.training.transfer import load
 
 
-
 def train(
     training: Training,
     run: Run,
