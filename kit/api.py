@@ -20,6 +20,7 @@ from kit.timings import Timings
 
 if TYPE_CHECKING:
     import keras
+
     from kit.evaluation.evaluation import Evaluation
 
 DEFAULT_COMPETITION = "digit-recognizer"
