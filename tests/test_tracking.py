@@ -6,55 +6,16 @@ import subprocess
 import sys
 import textwrap
 
-import numpy as np
 import pytest
+from made_runs import COMPETITION, IMAGES, begun, config, metrics, write
 
 from kit import tracking
 from kit.errors import Failure, UserError
-from kit.recipes import Recipe
-from kit.tracking import Config, Data, Metrics
-
-COMPETITION = "digit-recognizer"
-IMAGES, CLASSES = 20, 10
-
-
-def config(fingerprint="a", **fields):
-    data = Data(competition=COMPETITION, source="sample", folder="data", limit=0, fingerprint=(fingerprint * 64)[:64])
-    return Config(kind="network", data=data, recipe=Recipe(**{"model": "fast_cnn", "precision": "float32", **fields}))
-
-
-def metrics(**fields):
-    return Metrics(
-        **{
-            "competition": COMPETITION, "model": "fast_cnn", "source": "sample", "seen": [], "seed": 0, "split_seed": 0,
-            "folds": 0, "held_out_share": 0.0, "validation_share": 0.1, "data_fingerprint": "a" * 64,
-            "validation_accuracy": 0.9, "validation_log_loss": 0.3, "validation_images": 2, "fit_seconds": 1.5,
-            "images_per_second": 100.0, "parameters": 1000, "epochs": 1, "precision": "float32",
-            **fields,
-        }
-    )  # fmt: skip
-
-
-def write(run):
-    """What a training leaves."""
-    probabilities = np.full((IMAGES, CLASSES), 0.1, np.float32)
-    row = dict.fromkeys(tracking.history.COLUMNS, 0.5)
-    run.write_history([{**row, "fold": 0, "epoch": 1}])
-    run.write_array("oof", probabilities)
-    run.write_array("test", probabilities)
-    run.write_metrics(metrics())
 
 
 @pytest.fixture
 def run(workplace):
     return tracking.place(COMPETITION, "mine")
-
-
-def begun(run, **fields):
-    """`run`, as a process leaves it that died while it trained."""
-    with pytest.raises(KeyboardInterrupt), run.begin(config(**fields), "resume"):
-        raise KeyboardInterrupt
-    return run
 
 
 def contents(folder):
@@ -88,7 +49,7 @@ def test_what_is_written_is_read_back_though_some_of_it_is_none(run):
 
 
 HOLDER = """
-    from tests.test_tracking import *
+    from test_tracking import *
     run = tracking.place(COMPETITION, "mine")
     with run.begin(config(seed=1), "resume"):
         print("begun", flush=True)
@@ -104,7 +65,7 @@ def python(code):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).resolve().parents[1])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, pathlib.Path(__file__).resolve().parents[:2]))},
     )
 
 
@@ -170,7 +131,7 @@ def test_a_run_that_exists_is_kept(run):
     [({"fingerprint": "b"}, "images"), ({"epochs": 3}, "epochs"), ({"split_seed": 1}, "split_seed")],
 )
 def test_going_on_with_other_data_or_another_recipe_is_refused(run, changed, field):
-    before = contents(begun(run).folder)
+    before = contents(begun(run.name).folder)
     with pytest.raises(UserError, match=field), run.begin(config(**changed), "resume"):
         pytest.fail("gone on with")
     assert contents(run.folder) == before
@@ -210,7 +171,7 @@ def test_a_folder_that_is_not_a_run_is_left_alone(run):
 
 KILLED = """
     import signal
-    from tests.test_tracking import *
+    from test_tracking import *
     os.fsync = lambda handle: None  # the kernel outlives what is killed here
 
     def pieces(run, config):
@@ -246,7 +207,7 @@ KILLED = """
     for number in range(1000):
         run = tracking.place(COMPETITION, f"run-{number}")
         if number % 2:
-            begun(run, seed=1)
+            begun(run.name, config(seed=1))
             pieces(run, old)
         died = killed_at(number // 2, run, new, "restart" if number % 2 else "resume")
         if run.state != "complete":
@@ -333,7 +294,7 @@ def test_a_run_may_lie_elsewhere_behind_a_link(run, workplace):
     elsewhere.mkdir(parents=True)
     run.folder.parent.mkdir(parents=True)
     run.folder.symlink_to(elsewhere)
-    begun(run, seed=1)
+    begun(run.name, config(seed=1))
     with run.begin(config(seed=2), "restart"):
         write(run)
     assert (run.competition, run.name, run.state) == (COMPETITION, "mine", "complete")
