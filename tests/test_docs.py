@@ -1,7 +1,8 @@
-"""The documentation says what is: links lead somewhere, commands are accepted, snippets run, tables are the CSV files'."""
+"""The documentation holds: links lead somewhere, commands are accepted, snippets run, tables are what the CSVs give."""
 
 import argparse
 import importlib
+import os
 import pathlib
 import re
 import shlex
@@ -9,11 +10,14 @@ import shutil
 import subprocess
 import sys
 
+import bundles
+import numpy as np
 import pytest
 import yaml
 
 from docs import build
-from kit import recipes
+from kit import competitions, recipes
+from kit.recipes import flags, plan
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -150,10 +154,8 @@ def check_recipe(arguments):
     if config and "/" not in config and config.endswith(".yaml"):
         return  # a file of the reader's; its text is tested with the YAML blocks
     competition = arguments.competition or "digit-recognizer"
-    flags = recipes.given(arguments)
-    assert recipes.plan.resolve(competition, config, flags, arguments.seeds) or recipes.resolve(
-        competition, config, flags
-    )
+    fields = flags.given(arguments)
+    assert plan.resolve(competition, config, fields, arguments.seeds) or recipes.resolve(competition, config, fields)
 
 
 def test_every_flag_is_some_commands(parse, capsys):
@@ -171,16 +173,27 @@ def test_every_flag_is_some_commands(parse, capsys):
 def test_documented_recipe_files(text, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(text, encoding="utf-8")
-    if recipes.plan.is_plan(yaml.safe_load(text)):
-        assert len(recipes.plan.resolve("digit-recognizer", path, {}, None).members) > 1
+    if plan.is_plan(yaml.safe_load(text)):
+        assert len(plan.resolve("digit-recognizer", path, {}, None).members) > 1
     else:
         assert recipes.resolve("digit-recognizer", path, {}).model
 
 
 @pytest.fixture
 def newcomer(workplace):
-    """An empty folder with what the documentation's commands find in a clone."""
+    """What the README's commands find: a clone, and Kaggle's files, here of the built-in sample's digits."""
     shutil.copytree(ROOT / "docs" / "images", workplace / "docs" / "images")
+    train, labels, test = competitions.get("digit-recognizer").sample()
+    rows = np.column_stack([labels, train.reshape(len(train), -1)])
+    files = {
+        "train.csv": bundles.table(["label", *bundles.PIXELS], rows.tolist()),
+        "test.csv": bundles.table(bundles.PIXELS, test.reshape(len(test), -1).tolist()),
+        "sample_submission.csv": bundles.table(["ImageId", "Label"], [(row + 1, 0) for row in range(len(test))]),
+    }
+    folder = workplace / "data" / "digit-recognizer"
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
     return workplace
 
 
@@ -216,14 +229,19 @@ def test_a_pasted_network_and_competition_train(tmp_path):
     shutil.copytree(ROOT / "kit", tmp_path / "kit", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "kit" / "zoo" / "my_network.py").write_text(network, encoding="utf-8")
     (tmp_path / "kit" / "competitions" / "fashion.py").write_text(competition, encoding="utf-8")
-    command = "-m kit.train --competition fashion --source sample --model my_network --options width=8 --epochs 2"
-    done = subprocess.run([sys.executable, *command.split()], cwd=tmp_path, env=own_environment(tmp_path), text=True,
+    arguments = [
+        "--competition",
+        "fashion",
+        "--source",
+        "sample",
+        "--model",
+        "my_network",
+        "--options",
+        "width=8",
+        "--epochs",
+        "2",
+    ]
+    done = subprocess.run([sys.executable, "-m", "kit.train", *arguments], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, text=True,
                           capture_output=True, timeout=300)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "submissions" / "fashion").glob("*.csv"))
-
-
-def own_environment(folder: pathlib.Path) -> dict[str, str]:
-    import os
-
-    return {**os.environ, "PYTHONPATH": str(folder)}
