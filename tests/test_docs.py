@@ -229,19 +229,9 @@ def test_a_pasted_network_and_competition_train(tmp_path):
     shutil.copytree(ROOT / "kit", tmp_path / "kit", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "kit" / "zoo" / "my_network.py").write_text(network, encoding="utf-8")
     (tmp_path / "kit" / "competitions" / "fashion.py").write_text(competition, encoding="utf-8")
-    arguments = [
-        "--competition",
-        "fashion",
-        "--source",
-        "sample",
-        "--model",
-        "my_network",
-        "--options",
-        "width=8",
-        "--epochs",
-        "2",
-    ]
-    done = subprocess.run([sys.executable, "-m", "kit.train", *arguments], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, text=True,
-                          capture_output=True, timeout=300)  # fmt: skip
+    command = [sys.executable, "-m", "kit.train", "--competition", "fashion", "--source", "sample"]
+    command += ["--model", "my_network", "--options", "width=8", "--epochs", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "submissions" / "fashion").glob("*.csv"))
