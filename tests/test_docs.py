@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 
 import bundles
 import numpy as np
@@ -95,6 +96,19 @@ def test_results_name_networks_and_recipes_that_exist():
     machines = {row["machine"] for row in build.rows("machines")}
     for table in ("digits", "cifar-10", "time-to-accuracy"):
         assert {row["machine"] for row in build.rows(table)} <= machines
+
+
+def test_the_architecture_is_the_contract():
+    (layers,) = (
+        contract["layers"]
+        for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+        if contract["type"] == "layers"
+    )
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    documented = [
+        set(re.findall(r"`(\w+)`", first)) for first in re.findall(r"^\| ((?:`\w+` ?)+) \|", page, re.MULTILINE)
+    ]
+    assert documented == [set(re.findall(r"\w+", layer)) for layer in layers]
 
 
 def commands(path: pathlib.Path) -> list[str]:
