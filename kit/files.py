@@ -1,8 +1,10 @@
 """Files that are either the old one or the whole new one, whatever happens in between."""
 
 import contextlib
+import errno
 import os
 import pathlib
+import stat
 import tempfile
 from collections.abc import Iterator
 
@@ -12,14 +14,16 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yield a fresh path beside `path`; on a clean exit what was written there takes `path`'s place.
 
     The new file is flushed to disk before it is moved, and removed when the block raises, so that `path` is never
-    half written. Folders on the way are made. The fresh path keeps `path`'s suffix, for writers that look at it.
+    half written. Folders on the way are made. The fresh path keeps `path`'s suffix, for writers that look at it. If
+    `path` is a symbolic link, the file that it leads to is replaced, and the link stays.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; `path` is as it was.
     """
-    path = pathlib.Path(path)
+    path = pathlib.Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    # Of a long name a part will do: together with what is added it would be longer than file systems take.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:32]}-", suffix=path.suffix[:32])
     os.close(handle)
     fresh = pathlib.Path(name)
     try:
@@ -30,6 +34,27 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         os.replace(fresh, path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def content(path: pathlib.Path, most: int) -> bytes:
+    """Return what a file holds.
+
+    Args:
+        path: the file; pipes, devices and folders, which may be endless, are not read.
+        most: bytes that it may have.
+
+    Raises:
+        FileNotFoundError: it is missing.
+        OSError: it is not a file, larger than `most`, or cannot be read.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is not a file", str(path))
+    with path.open("rb") as stream:
+        read = stream.read(most + 1)
+    if len(read) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+    return read
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

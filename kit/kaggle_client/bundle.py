@@ -9,12 +9,12 @@ from collections.abc import Callable
 from kit import locks
 from kit.errors import Failure, UserError, printable
 from kit.kaggle_client.connection import Kaggle
-from kit.kaggle_client.retries import RETRIES, Retries
+from kit.kaggle_client.retries import Retries
 
 LARGEST = 1 << 32  # bytes of all members together; the largest bundle has a fifth of it, a zip bomb has more
 
 
-def download(competition: str, folder: pathlib.Path, retries: Retries = RETRIES) -> pathlib.Path:
+def download(competition: str, folder: pathlib.Path, retries: Retries | None = None) -> pathlib.Path:
     """Fetch a competition's bundle, `<folder>/<competition>.zip`, unless it is there and whole.
 
     It grows in `<folder>/.download/` and is moved when its size is the announced one and every member's checksum is
@@ -23,7 +23,7 @@ def download(competition: str, folder: pathlib.Path, retries: Retries = RETRIES)
     Args:
         competition: Kaggle's name of the competition.
         folder: where the bundle belongs; made if it is not there.
-        retries: pauses and time-outs.
+        retries: pauses and time-outs, other than the usual ones.
 
     Returns:
         The bundle's path.

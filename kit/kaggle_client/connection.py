@@ -74,19 +74,19 @@ class Kaggle:
         UserError: there are no credentials, or this machine's settings of the network are wrong.
     """
 
-    def __init__(self, retries: Retries = RETRIES):
+    def __init__(self, retries: Retries | None = None):
         found, unusable = credentials.search()
         if not found:
             raise UserError(
                 f"no Kaggle credentials{''.join(f' ({reason})' for reason in unusable)}: make a token at "
                 f"{credentials.TOKEN_PAGE} and save it as ~/.kaggle/access_token or in KAGGLE_API_TOKEN."
             )
-        self.retries = retries
+        self.retries = retries or RETRIES
         self._credentials = found
         self._tried: list[credentials.Credential] = []
-        self._guard = Guard(retries, official.stand_in())
+        self._guard = Guard(self.retries, official.stand_in())
         network.check(LOCAL if self._guard.local else HOSTS)
-        self.client = official.build(retries, self._guard.local)
+        self.client = official.build(self.retries, self._guard.local)
         if self._guard.local:
             _note("KAGGLE_API_ENVIRONMENT=LOCALHOST: this is http://localhost, not Kaggle.")
         self._next_credential()
