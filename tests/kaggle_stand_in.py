@@ -96,14 +96,15 @@ def hangs(seconds: float, acts: bool = False) -> Callable:
     return fault
 
 
-def drips(seconds: float, every: float = 0.05, ends: bool = False) -> Callable:
+def drips(seconds: float, every: float = 0.05, ends: bool = False, acts: bool = False) -> Callable:
     """The answer comes byte by byte, which no time-out of a socket notices; it ends well, or with a dropped connection.
 
     The bytes before the end are spaces, which JSON allows.
     """
 
     def fault(handler, act) -> None:
-        count, body = int(seconds / every), act().body if ends else b""
+        answer = act() if ends or acts else Answer()
+        count, body = int(seconds / every), answer.body if ends else b""
         handler.send_response(200)
         handler.send_header("Content-Type", "application/json")
         handler.send_header("Content-Length", str(count + len(body) + (not ends)))

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 from typing import Any
@@ -22,7 +23,7 @@ QUICK = Retries(
     unreachable=1,
     connect=2,
     read=2,
-    call=4,
+    call=2,
     longest=1,
     checks=(0.01,) * 4,
     polls=(0.01,),
@@ -39,31 +40,33 @@ sys.exit(submit.main(sys.argv[1:]))
 
 def leave_run(
     name: str,
-    competition: Competition = DIGITS,
+    of: Competition = DIGITS,
     labels: np.ndarray | None = None,
     data: dict[str, Any] | None = None,
     **metrics: Any,
 ) -> tracking.Run:
-    """Leave a complete run with its predictions and submission, as a training does.
+    """Leave a complete run with its predictions and submission, as a training does; another of the name is replaced.
 
     Args:
+        of: the competition.
         labels: (m,) integers, what is predicted for the test images with the ids 1 to m.
         data, metrics: what of `config.yaml`'s data and of `metrics.json` is not as usual.
     """
     labels = np.array([1, 2, 3]) if labels is None else labels
-    facts = {"competition": competition.name, "source": "kaggle", "folder": "data", "limit": 0, "fingerprint": "0" * 64}
+    facts = {"competition": of.name, "source": "kaggle", "folder": "data", "limit": 0, "fingerprint": "0" * 64}
     config = tracking.Config(kind="network", data=tracking.Data(**{**facts, **(data or {})}), recipe=Recipe())
     usual = {
-        "competition": competition.name, "model": "resnet_small", "source": "kaggle", "seen": [], "seed": 0,
+        "competition": of.name, "model": "resnet_small", "source": "kaggle", "seen": [], "seed": 0,
         "split_seed": 0, "folds": 0, "held_out_share": 0.0, "validation_share": 0.1, "data_fingerprint": "0" * 64,
         "validation_accuracy": 0.9941, "validation_log_loss": 0.02, "validation_images": 4200, "fit_seconds": 1.0,
         "images_per_second": 1.0, "parameters": 1,
     }  # fmt: skip
-    run = tracking.place(competition.name, name)
-    with run.begin(config, existing="restart"):
+    run = tracking.place(of.name, name)
+    shutil.rmtree(run.folder, ignore_errors=True)
+    with run.begin(config):
         run.write_metrics(tracking.Metrics(**{**usual, **metrics}))
-        run.write_array("test", np.eye(competition.classes, dtype=np.float32)[labels])
-        submission.write(run.submission, competition, np.arange(1, len(labels) + 1), labels)
+        run.write_array("test", np.eye(of.classes, dtype=np.float32)[labels])
+        submission.write(run.submission, of, np.arange(1, len(labels) + 1), labels)
     return run
 
 

@@ -44,13 +44,12 @@ def _count(stream: BinaryIO, competition: Competition, first: bool) -> np.ndarra
     stream.readline(LONGEST_ROW)
     for _ in range(MOST_ROWS):
         row = stream.readline(LONGEST_ROW)
-        if not row.endswith(b"\n") and len(row) == LONGEST_ROW:
-            break
         if not row:
             return np.array(list(counts.values()))
         label = (row.partition(b",")[0] if first else row.partition(b",")[2]).strip()
-        if label in counts:
-            counts[label] += 1
+        if label not in counts or len(row) == LONGEST_ROW:
+            break
+        counts[label] += 1
     return np.zeros(competition.classes, int)
 
 
