@@ -102,9 +102,9 @@ def test_predictions_that_are_none_are_refused(array):
 
 
 def test_a_part_of_the_images_is_warned_of(folder):
-    (limit,) = provenance.limits(leave_run("r", data={"limit": 3000}), folder / "data")
+    (limit,) = provenance.data_warnings(leave_run("r", data={"limit": 3000}), folder / "data")
     assert "3,000" in limit
-    assert provenance.limits(leave_run("whole"), folder / "data") == []
+    assert provenance.data_warnings(leave_run("whole"), folder / "data") == []
 
 
 def test_other_images_than_lie_there_now_are_warned_of(folder):
@@ -117,12 +117,12 @@ def test_other_images_than_lie_there_now_are_warned_of(folder):
     (data / "sample_submission.csv").write_text("ImageId,Label\n" + "".join(f"{n},0\n" for n in range(1, 21)))
     facts = loaders.load("digit-recognizer", "kaggle", folder / "data").record()
     same = leave_run("same", data={"fingerprint": facts.fingerprint})
-    assert provenance.limits(same, folder / "data") == []
-    (other,) = provenance.limits(leave_run("other"), folder / "data")
+    assert provenance.data_warnings(same, folder / "data") == []
+    (other,) = provenance.data_warnings(leave_run("other"), folder / "data")
     assert "other" in other
-    assert provenance.limits(leave_run("keras", data={"source": "keras"}), folder / "data") == []
+    assert provenance.data_warnings(leave_run("keras", data={"source": "keras"}), folder / "data") == []
     (data / "train.csv").write_text("damaged")
-    assert provenance.limits(leave_run("other"), folder / "data") == []
+    assert provenance.data_warnings(leave_run("other"), folder / "data") == []
 
 
 def named(path, date: float):

@@ -12,7 +12,7 @@ from kit.kaggle_client.deadline import Stalled
 from kit.kaggle_client.guard import Call, Misdirected
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
-DAY = 24 * 3600.0  # seconds; the longest pause that is told: who asks for more has made a mistake
+DAY = 24 * 3600.0  # seconds; who asks for a longer pause has made a mistake
 LONGEST_MESSAGE = 300
 
 
@@ -123,6 +123,14 @@ def explanation(call: Call | None, error: Exception | None, competition: str, tr
     return _of_a_status(call, status, competition, tried)
 
 
+def brief(call: Call | None, explained: Exception) -> str:
+    """Return what happened, without a remedy, for a failure after which there is a new attempt."""
+    status = call.status if call and call.failure is None else None
+    if call is None or status is None or status < 400:
+        return str(explained).partition(";")[0].rstrip(".")
+    return "rate limit reached" if status == 429 else f"{call.host} answers {status}"
+
+
 def _of_a_status(call: Call, status: int, competition: str, tried: list[Credential]) -> Exception:
     page = f"https://www.kaggle.com/competitions/{competition}"
     message = kaggles_message(call.text)
@@ -174,7 +182,8 @@ def _without_answer(call: Call | None, error: Exception | None) -> Exception:
         return Failure(f"the proxy on the way to {host} cannot be used; check https_proxy and http_proxy.")
     if isinstance(error, requests.exceptions.SSLError) or isinstance(cause, urllib3.exceptions.SSLError):
         return Failure(
-            f"{host} shows a certificate that this machine does not trust; set REQUESTS_CA_BUNDLE to your network's."
+            f"{host} shows a certificate that this machine does not trust; set REQUESTS_CA_BUNDLE to your network's "
+            "certificates."
         )
     if isinstance(error, Stalled):
         return Failure(f"{host} answers too slowly ({error}); try again later.")

@@ -21,7 +21,7 @@ def get_submission_limits(client: Any, competition: str) -> None:
 
 
 def upload(client: Any, path: pathlib.Path, competition: str) -> None:
-    """Ask for a place for a file, and upload it there; whether it is stored then, only the request's answer tells."""
+    """Ask for a place for a file, and upload it there. The client does not raise if that fails: see the answer."""
     from kagglesdk.competitions.types.competition_api_service import ApiStartSubmissionUploadRequest
 
     status = path.stat()

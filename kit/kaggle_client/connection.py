@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 
 class AnswerLost(Failure):
-    """Kaggle may have taken the submission: look before anything is sent again.
+    """Kaggle may have taken the submission: search its list before anything is sent again.
 
     Attributes:
         explained: what Kaggle's answer, or its absence, would mean for any other call.
@@ -195,7 +195,7 @@ class Kaggle:
             if pause is None:
                 raise explained from None
             attempt += 1
-            _note(f"{str(explained).partition(';')[0].rstrip('.')}; retrying in {pause:.0f} s (attempt {attempt + 1}).")
+            _note(f"{answers.brief(call, explained)}, retrying in {pause:.0f} s")
             time.sleep(pause)
 
     def _attempt(

@@ -142,7 +142,7 @@ def parse(name: str, text: str) -> Answer:
     except pydantic.ValidationError as error:
         raise Failure(
             f"Kaggle's answer to {name} is not what the kit expects ({_first(error)}); nothing is lost: try again "
-            "later, and if that does not help, look for a newer version of the kit."
+            "later, then check for a newer version of the kit."
         ) from None
 
 

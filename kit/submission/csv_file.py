@@ -72,7 +72,7 @@ def write(path: pathlib.Path, competition: Competition, test_ids: np.ndarray, la
 def check(path: str | pathlib.Path, competition: Competition, sample_submission: Any) -> Checked:
     """Read a submission and compare it with the competition's sample submission.
 
-    Everything that Kaggle may refuse, or score as wrong without a word, is refused: encoding, line ends, header,
+    Everything that Kaggle may refuse, or silently score as wrong, is refused: encoding, line ends, header,
     number and order of the rows, ids, duplicates, labels that are not a class. Quoted fields, "\\r\\n" and a missing
     line end after the last row are fine.
 

@@ -21,7 +21,7 @@ class Prepared:
     Attributes:
         competition: where it belongs.
         checked: its content.
-        line: what the ledger will say of it.
+        line: what the ledger will hold of it.
         run, metrics: the run that predicted it, and what that reached; None for a CSV of no run.
         training_shares: of each class among the training labels, float64 (classes,); None where they are not known.
         warnings: what the person should know: a better run, a part of the data, other data.
@@ -81,7 +81,7 @@ def prepare(
     if run and reached:
         if differing := provenance.differing_rows(run, checked, chosen):
             doubts.insert(0, f"{differing:,} of {len(checked.labels):,} rows are not what run {run.name} predicts")
-        warnings = [*provenance.limits(run, folder), *selection.better(run, reached, chosen)]
+        warnings = [*provenance.data_warnings(run, folder), *selection.better(run, reached, chosen)]
     line = Line(
         competition=chosen.name,
         file=printable(path.as_posix()),

@@ -81,8 +81,8 @@ def differing_rows(run: Run, checked: Checked, competition: Competition) -> int:
     return int(np.count_nonzero(probabilities.argmax(axis=1) != checked.labels))
 
 
-def limits(run: Run, data_dir: str | pathlib.Path) -> list[str]:
-    """Say what speaks against a run: it was trained on a part of the images, or on others than lie there now.
+def data_warnings(run: Run, data_dir: str | pathlib.Path) -> list[str]:
+    """Say where a run was trained on a part of the images, or on others than lie there now.
 
     Nothing is downloaded, and data that cannot be read are not compared.
     """

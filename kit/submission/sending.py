@@ -1,15 +1,15 @@
 """Sending a submission once, and following it to its score.
 
-Each function is given a connection (`kit.kaggle_client.Kaggle`) and the ledger; whoever sends or looks up what was
-being sent holds `ledger.sending(competition)`, so that a line that says "sending" is that of a process that died.
+Each function is given a connection (`kit.kaggle_client.Kaggle`) and the ledger. Whoever sends a submission, or searches
+for one, holds `ledger.sending(competition)`: so a line with the status "sending" is that of a process that died.
 
-What can still be posted twice. Kaggle has no way to submit "unless it is there", so all that can be done is to look:
+When a submission can still be posted twice (Kaggle cannot submit a file only "if it is not there yet"):
 
-- One folder, or several folders of one person on one machine: only if Kaggle took the submission, its answer was lost
-  or an error, *and* Kaggle's list does not show the submission within 120 seconds (`Retries.checks`); 7 seconds after
-  a refusal (4xx), which leaves it to the person to try again.
-- The same file from two machines: only if both send it within the same second or so, the time between the last look at
-  Kaggle's list and the moment at which Kaggle lists the submission.
+- From one machine: if Kaggle takes the submission, its answer is lost or an error, *and* Kaggle's list shows the
+  submission only after more than 120 seconds (`Retries.checks`). After a refusal (4xx) the list is searched for 7
+  seconds; the kit itself does not send again then.
+- From two machines: if both send the same file within about a second, the time from the last look at Kaggle's list
+  until Kaggle lists the submission.
 """
 
 import datetime
