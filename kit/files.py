@@ -18,22 +18,45 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     `path` is a symbolic link, the file that it leads to is replaced, and the link stays.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; `path` is as it was.
+        OSError: the disk is full or the folder cannot be written; it names `path`, which is as it was.
     """
-    path = pathlib.Path(os.path.realpath(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Of a long name a part will do: together with what is added it would be longer than file systems take.
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:32]}-", suffix=path.suffix[:32])
-    os.close(handle)
-    fresh = pathlib.Path(name)
+    path = pathlib.Path(path)
+    target = fresh = pathlib.Path(os.path.realpath(path))
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Of a long name a part will do: together with what is added it would be longer than file systems take.
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:32]}-", suffix=target.suffix[:32])
+        os.close(handle)
+        fresh = pathlib.Path(name)
         fresh.chmod(0o666 & ~_umask())  # mkstemp's 0600 would follow the file to its final place
         yield fresh
         with fresh.open("rb+") as written:
             os.fsync(written.fileno())
-        os.replace(fresh, path)
+        os.replace(fresh, target)
+    except OSError as error:
+        raise _named(error, path, fresh) from error
     finally:
-        fresh.unlink(missing_ok=True)
+        if fresh != target:
+            with contextlib.suppress(OSError):
+                fresh.unlink()
+
+
+def _named(error: OSError, path: pathlib.Path, fresh: pathlib.Path) -> OSError:
+    """Return the operating system's error as one of `path`; libraries name no file, or even no reason."""
+    if error.filename not in (None, str(fresh), fresh):
+        return error
+    number = error.errno or _reason(fresh)
+    return OSError(number, os.strerror(number), str(path)) if number else error
+
+
+def _reason(fresh: pathlib.Path) -> int | None:
+    """Return why a file cannot grow: NumPy says only how much of an array was written."""
+    try:
+        with fresh.open("ab") as file:
+            file.write(bytes(1 << 16))
+    except OSError as error:
+        return error.errno
+    return None
 
 
 def content(path: pathlib.Path, most: int) -> bytes:
