@@ -80,6 +80,7 @@ def test_the_message_and_the_csv_as_given(scene, capsys):
 @pytest.mark.parametrize("target", ["r", "digit-recognizer/r", "runs/digit-recognizer/r", "--best"])
 def test_a_run_is_sent_by_name_by_folder_and_as_the_best(scene, capsys, target):
     scene.run("r")
+    (scene.folder / "r").write_text("a file that is called as the run")
     scene.run("newer", scene.labels[::-1].copy(), validation_accuracy=0.98)
     status, out, _ = run_submit(scene, capsys, target)
     assert status == 0
@@ -129,6 +130,7 @@ def test_from_python(scene):
     asked = []
     result = submission.submit(best=True, confirm=lambda doubts: asked.append(doubts) or True, report=lines.append)
     assert (result.sent, result.public_score, len(asked)) == (True, 0.994, 1)
+    assert "0.99400" in repr(result)
     assert not submission.submit("r", confirm=lambda doubts: False, report=lines.append).sent
     assert len(scene.kaggle.submissions) == 1
     assert kit.Run("r").submit(dry_run=True).prepared.line.run == "r"

@@ -15,7 +15,7 @@ from kit.submission.sending import Confirm
 from kit.tracking import Run
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What became of a submission.
 
@@ -25,9 +25,14 @@ class Result:
         listed: Kaggle's list of the person's submissions, newest first.
     """
 
-    prepared: Prepared = field(repr=False)
+    prepared: Prepared
     line: Line | None = None
-    listed: list[Submission] = field(default_factory=list, repr=False)
+    listed: list[Submission] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        state = f"reference {self.line.reference}, {self.line.status}" if self.line and self.sent else "not sent"
+        score = "" if self.public_score is None else f", public score {self.public_score:.5f}"
+        return f"<Submission {self.prepared.line.file}: {state}{score}>"
 
     @property
     def sent(self) -> bool:

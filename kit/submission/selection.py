@@ -48,20 +48,23 @@ def choose(
     if target is None:
         wanted = competitions.get(competition or DEFAULT)
         return (submission_of(best_run(wanted)) if best else newest(wanted)), wanted
-    if not isinstance(target, Run) and is_file(target):
-        path = pathlib.Path(target)
-        return path, _competition(competition, provenance.competition_of(path), str(path))
-    run = target if isinstance(target, Run) else tracking.find(os.fspath(target), competition)
-    return submission_of(run), _competition(competition, run.competition, f"run {run.name}")
+    found = target if isinstance(target, Run) else _meant(os.fspath(target), competition)
+    if isinstance(found, Run):
+        return submission_of(found), _competition(competition, found.competition, f"run {found.name}")
+    return found, _competition(competition, provenance.competition_of(found), str(found))
 
 
-def is_file(target: str | os.PathLike[str]) -> bool:
-    """Say whether `target` means a CSV: it is called so, or there is such a file."""
+def _meant(target: str, competition: str | None) -> Run | pathlib.Path:
+    """Return the CSV, if it is called so; else the run of that name or folder; else the file, if there is one."""
     path = pathlib.Path(target)
+    if path.suffix.lower() == ".csv":
+        return path
     try:
-        return path.suffix.lower() == ".csv" or (path.exists() and not path.is_dir())
-    except (OSError, ValueError):
-        return False
+        return tracking.find(target, competition)
+    except UserError:
+        if target and os.path.isfile(path):
+            return path
+        raise
 
 
 def _competition(given: str | None, own: str | None, what: str) -> Competition:
