@@ -569,6 +569,17 @@ def test_a_status_with_nothing_to_wait_for_says_so_without_the_network(scene, ca
     assert [len(out.splitlines()) for out in (nothing_sent, all_scored)] == [1, 1]
 
 
+def test_a_competition_that_cannot_be_asked_does_not_hide_the_others(scene, capsys):
+    for name, number in (("cifar-10", 1), ("digit-recognizer", 2), ("absent", 3)):
+        reference = scene.kaggle.add(name, "x.csv", "", b"")
+        line = Ledger().intend(Line(name, "x.csv", f"{number}" * 64, "", None, "m"))
+        Ledger().update(line, status="pending", reference=reference)
+    status, _, last = run_submit(scene, capsys, "--status")
+    assert status == 2
+    assert "absent" in last
+    assert [line.status for line in scene.ledger] == ["complete", "complete", "pending"]
+
+
 @pytest.fixture
 def old_line(scene) -> Line:
     """A line of the day before yesterday, that says "sending"."""

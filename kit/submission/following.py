@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 
 from kit import competitions
-from kit.errors import Failure
+from kit.errors import Failure, UserError, printable
 from kit.kaggle_client import Kaggle, Retries, Submission
 from kit.submission import selection, sending
 from kit.submission.ledger import COMPLETE, NOT_LISTED, NOT_SENT, PENDING, Ledger, Line
@@ -28,11 +28,11 @@ def follow(
         The lines that were open, as they are now.
 
     Raises:
-        UserError: no credentials, or a damaged ledger.
-        Failure: a submission was not sent, or has no score; all others were looked up too.
+        UserError: no credentials, a damaged ledger, or a competition that Kaggle does not show to the person.
+        Failure: a submission was not sent, or has no score. All others were looked up too.
     """
     ledger = Ledger()
-    failures: list[Failure] = []
+    failures: list[UserError | Failure] = []
     lines: list[Line] = []
     names = recorded(ledger, competition)
     if not any(ledger.open_lines(name) for name in names):
@@ -48,12 +48,16 @@ def follow(
         before = {line.time for line in ledger.open_lines(name)}
         if not before:
             continue
-        with ledger.sending(name, waiting):
-            sending.reconcile(kaggle, ledger, name)
+        try:
+            with ledger.sending(name, waiting):
+                sending.reconcile(kaggle, ledger, name)
+        except (UserError, Failure) as failure:
+            failures.append(failure)
+            continue
         for line in ledger.lines(name):
             if line.time not in before:
                 continue
-            report(f"{line.file}, sent {line.time}: {line.status}")
+            report(f"{line.file}, {line.time[:16].replace('T', ' ')} UTC: {line.status}")
             try:
                 if wait or line.status != PENDING:
                     line, _ = score(kaggle, ledger, line, report)
@@ -61,7 +65,7 @@ def follow(
                 failures.append(failure)
             lines.append(line)
     for failed in failures[:-1]:
-        print(f"failed: {failed}", file=sys.stderr)
+        print(f"note: {printable(failed)}", file=sys.stderr)
     if failures:
         raise failures[-1]
     return lines

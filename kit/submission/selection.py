@@ -81,7 +81,7 @@ def submission_of(run: Run) -> pathlib.Path:
     """
     run.metrics()
     if run.state != "complete":
-        raise UserError(f"{run.folder} is not complete; go on with `python -m kit.train --resume --name {run.name}`.")
+        raise UserError(f"{run.folder} is not complete; go on with `{run.resume_command}`.")
     if not run.submission.exists():
         raise UserError(
             f"{run.submission} is missing; write it again: `python -m kit.predict {tracking.reference(run)}`."
