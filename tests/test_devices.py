@@ -22,7 +22,7 @@ dataset = limited(loaders.load("digit-recognizer", "sample"), 200)
 
 def trained(count):
     recipe = Recipe(model="fast_cnn", epochs=2, batch_size=32, optimizer="sgd", precision="float32",
-                    learning_rate=0.01, shift=2, rotate=10, mixup=0.2, devices=count, weight_decay=0.01, lookahead=2)
+                    learning_rate=0.01, shift=2, rotate=10, devices=count, weight_decay=0.01, lookahead=2)
     rows, held_out = splits.splits(dataset.train_labels, recipe)[0]
     split = session.split_of(dataset, recipe, rows, held_out, 0)
     with devices.prepare(recipe.devices):
