@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -85,7 +86,7 @@ def build(recipe: Recipe, network: keras.Model, steps: int, unfrozen: Sequence[k
         unfrozen: layers whose learning rate is multiplied by the recipe's `unfreeze_factor`.
     """
     family = FAMILIES[recipe.optimizer]
-    options = {
+    options: dict[str, Any] = {
         "learning_rate": Schedule(
             recipe.schedule,
             recipe.learning_rate,
