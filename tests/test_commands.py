@@ -114,7 +114,7 @@ def test_the_same_command_twice_gives_the_same_bits(workplace):
         (["--resume", "--name", "none"], "is no run"),
         (["--weights", "nowhere"], "no run 'nowhere'"),
         (["--options", "depth=3"], "has no option 'depth'"),
-        (["--dropout", "0.5"], "lenet_small has no dropout"),
+        (["--options", "dropout=0.5"], "lenet_small has no option"),
         (["--devices", "99"], "devices"),
         (["--source", "kaggle"], "no Kaggle credentials"),
     ],

@@ -48,7 +48,7 @@ def state(network):
 
 def test_a_norm_gets_the_mean_and_variance_of_its_inputs():
     network = small_network()
-    norm_statistics.recalibrate(network, batches())
+    norm_statistics.recompute(network, batches())
     norm = network.get_layer("first")
     inputs = convert(keras.Model(network.input, network.get_layer("conv").output)(images()[0])).reshape(-1, 4)
     np.testing.assert_allclose(convert(norm.moving_mean), inputs.mean(0), rtol=1e-4, atol=1e-5)
@@ -63,9 +63,9 @@ def test_nothing_else_changes_and_the_outcome_is_the_same_every_time():
     changed = {id(variable) for variable in norm_statistics.variables(network)}
     assert changed == {id(norm.moving_mean), id(norm.moving_variance)}
     before = state(network)
-    norm_statistics.recalibrate(network, batches())
+    norm_statistics.recompute(network, batches())
     once = state(network)
-    norm_statistics.recalibrate(network, batches())
+    norm_statistics.recompute(network, batches())
     for variable, old, new, again in zip(network.variables, before, once, state(network), strict=True):
         np.testing.assert_array_equal(new, again)
         assert (old == new).all() == (id(variable) not in changed)
@@ -86,7 +86,7 @@ def test_averaged_weights_are_validated_with_their_own_statistics():
         return np.abs(convert(norm.moving_mean) - inputs.mean(0)).max() / inputs.std(0).max()
 
     stale = distance()
-    norm_statistics.recalibrate(network, data)
+    norm_statistics.recompute(network, data)
     assert stale > 0.1
     assert distance() < 1e-3
 
@@ -97,7 +97,7 @@ def test_networks_of_the_zoo(name):
     pixels = np.random.default_rng(0).integers(0, 256, (16, 28, 28, 1), dtype=np.uint8)
     data = Batches(pixels, np.eye(10, dtype=np.float32)[np.arange(16) % 10], Recipe(batch_size=8, flip="random"))
     before = state(network)
-    norm_statistics.recalibrate(network, data)
+    norm_statistics.recompute(network, data)
     moved = [not np.array_equal(old, new) for old, new in zip(before, state(network), strict=True)]
     assert sum(moved) == len(norm_statistics.variables(network))
     assert any(moved) == (name == "airbench")

@@ -18,11 +18,11 @@ IMAGES = 4096
 
 
 def variables(network: keras.Model) -> list:
-    """Return what `recalibrate` changes: the moving means and variances of the batch norms that are not frozen."""
+    """Return what `recompute` changes: the moving means and variances of the batch norms that are not frozen."""
     return [weight for norm in _norms(network) for weight in (norm.moving_mean, norm.moving_variance)]
 
 
-def recalibrate(network: keras.Model, batches: Batches) -> None:
+def recompute(network: keras.Model, batches: Batches) -> None:
     """Set the batch norms' moving statistics, in place, to those of the training images under the present weights.
 
     Each norm gets the mean and variance of its inputs over the first batches of epoch 0, in forward passes in training
