@@ -27,13 +27,15 @@ class Network:
         name: the builder's own name.
         module: the family's module in this folder.
         summary: the first line of the builder's docstring.
-        published: what its authors reached, or an empty text.
+        published: the accuracy that its authors report, or an empty text.
+        options: the names of the builder's own parameters.
     """
 
     name: str
     module: str
     summary: str
     published: str
+    options: tuple[str, ...]
 
 
 def register(published: str = "", adapt: Callable | None = None):
@@ -68,7 +70,9 @@ def catalogue() -> dict[str, Network]:
                 ):
                     values = {key.arg: key.value.value for key in mark.keywords if isinstance(key.value, ast.Constant)}
                     summary = (ast.get_docstring(node) or "").split("\n")[0]
-                    found[node.name] = Network(node.name, path.stem, summary, str(values.get("published", "")))
+                    options = tuple(argument.arg for argument in [*node.args.args, *node.args.kwonlyargs][2:])
+                    published = str(values.get("published", ""))
+                    found[node.name] = Network(node.name, path.stem, summary, published, options)
     return found
 
 
@@ -99,9 +103,7 @@ def builder(name: str) -> Callable:
 
 def options(name: str) -> list[str]:
     """Return the names of the options that the network `name` takes."""
-    from kit.zoo import option_types
-
-    return list(option_types.of(builder(name)))
+    return list(find(name).options)
 
 
 def check_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
