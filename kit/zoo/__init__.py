@@ -61,7 +61,7 @@ def catalogue() -> dict[str, Network]:
     Read from the source and not by importing it, so that `--help` answers before Keras would have started.
     """
     found: dict[str, Network] = {}
-    for path in sorted(pathlib.Path(__file__).parent.glob("*.py")):
+    for path in (path for folder in __path__ for path in sorted(pathlib.Path(folder).glob("*.py"))):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in (part for part in tree.body if isinstance(part, ast.FunctionDef)):
             for mark in node.decorator_list:

@@ -1,19 +1,12 @@
 """python -m kit.zoo: the networks' parameters, arithmetic and published accuracy; or one network and its options."""
 
-import argparse
 import shutil
 from collections.abc import Iterable
 
 from kit import competitions, zoo
 from kit.backend import start_keras
-from kit.command_line import DONE, command
+from kit.command_line import DONE, Parser, command
 
-EXAMPLES = """\
-examples:
-  python -m kit.zoo                               all networks, for the images of each competition
-  python -m kit.zoo fast_cnn                      what it is and which options it takes
-  python -m kit.zoo --competition cifar-10 --markdown
-"""
 NARROWEST, WIDEST = 80, 100
 
 
@@ -37,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
             print()
         _show(table.markdown(competition) if arguments.markdown else table.text(competition, width))
     if not arguments.markdown:
-        print("\nMFLOPs: of one image's forward pass. A network's options: python -m kit.zoo NETWORK")
+        print("\nMFLOPs: of one image's forward pass. `python -m kit.zoo NETWORK` tells more.")
     return DONE
 
 
@@ -46,16 +39,19 @@ def _show(lines: Iterable[str]) -> None:
         print(line, flush=True)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m kit.zoo",
-        description="Print the networks' parameters, arithmetic and published accuracy; or describe one network.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def _parser() -> Parser:
+    parser = Parser(
+        "kit.zoo",
+        "Print the networks' parameters, arithmetic and published accuracy; or describe one network and its options.",
+        [
+            ("python -m kit.zoo --competition cifar-10", "all networks, for CIFAR-10's images"),
+            ("python -m kit.zoo fast_cnn", "what it is, and which options it takes"),
+            ("python -m kit.zoo --markdown", "the tables in Markdown"),
+        ],
     )
     parser.add_argument("network", nargs="?", metavar="NETWORK", help="describe this one, with its options")
     known = ", ".join(competitions.names())
-    parser.add_argument("--competition", metavar="NAME", help=f"for the images of: {known} (default: each of them)")
+    parser.add_argument("--competition", metavar="NAME", help=f"for the images of: {known} (each of them)")
     parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
     return parser
 

@@ -74,7 +74,8 @@ def description(name: str, competitions: list[Competition], width: int) -> Itera
     for competition in competitions:
         parameters, megaflops = cost(name, competition)
         if parameters != AS_ITS_RUNS:
-            yield f"{title(competition)}: {parameters} parameters, {megaflops} MFLOPs an image"
+            sizes = f"{title(competition)}: {parameters} parameters, {megaflops} MFLOPs an image"
+            yield from textwrap.wrap(sizes, width, subsequent_indent=" " * 6)
     described = options(name)
     yield "\noptions, with their defaults:" if described else "\nIt has no options."
     for option, (default, takes, meaning) in described.items():
