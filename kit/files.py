@@ -1,10 +1,13 @@
 """Files that are either the old one or the whole new one, whatever happens in between."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import tempfile
 from collections.abc import Iterator
+
+DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EIO, getattr(errno, "EDQUOT", None)}
 
 
 @contextlib.contextmanager
@@ -15,21 +18,49 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     half written. Folders on the way are made. The fresh path keeps `path`'s suffix, for writers that look at it.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; `path` is as it was.
+        OSError: the disk is full or the folder cannot be written; names `path`, which is as it was.
     """
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    fresh = pathlib.Path(name)
-    try:
-        fresh.chmod(0o666 & ~_umask())  # mkstemp's 0600 would follow the file to its final place
+    with _fresh_beside(path) as fresh:
         yield fresh
         with fresh.open("rb+") as written:
             os.fsync(written.fileno())
         os.replace(fresh, path)
+
+
+def check_writable(path: str | os.PathLike, size: int = 0) -> None:
+    """Check that a file of `size` bytes can be written to `path`, before the work for it; `path` stays as it is.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; names `path`.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    with _fresh_beside(path) as fresh:
+        fresh.write_bytes(bytes(size))
+
+
+@contextlib.contextmanager
+def _fresh_beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yield a new, empty file in `path`'s folder and remove it if it is still there; errors of the disk name `path`."""
+    fresh = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        os.close(handle)
+        fresh = pathlib.Path(name)
+        fresh.chmod(0o666 & ~_umask())  # mkstemp's 0600 would follow the file to its final place
+        yield fresh
+    except OSError as error:
+        # A full disk does not name the file, and the fresh file's name says nothing to a person.
+        unnamed = error.filename is None and error.errno in DISK_ERRORS
+        if unnamed or pathlib.Path(str(error.filename)).name.startswith(f".{path.stem}-"):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
-        fresh.unlink(missing_ok=True)
+        if fresh is not None:
+            fresh.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

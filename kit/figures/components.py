@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from mpl_toolkits.mplot3d import proj3d
 
 from kit.figures import style
 
@@ -167,7 +166,8 @@ def _axes_3d(figure, title, axis_labels):
 def _in_axes(axes, position: np.ndarray) -> np.ndarray:
     """Where a point of a plot in two or three dimensions is drawn, in fractions of the axes' width and height."""
     if len(position) == 3:
-        position = proj3d.proj_transform(*position, axes.get_proj())[:2]
+        x, y, _, scale = axes.get_proj() @ [*position, 1]
+        position = np.array([x, y]) / scale
     return axes.transAxes.inverted().transform(axes.transData.transform(position))
 
 
