@@ -48,11 +48,11 @@ def locate(reference: str | pathlib.Path, competition: str, beside: pathlib.Path
     named = folder(competition) / f"{text.removesuffix('.yaml')}.yaml"
     paths = [pathlib.Path(text), *([beside / text, beside / f"{text}.yaml"] if beside else [])]
     for path in paths:
-        if path.suffix in (".yaml", ".yml") and path.exists():
+        if path.suffix in (".yaml", ".yml") and _exists(path):
             return path
-    if "/" not in text and "\\" not in text and named.exists():
+    if "/" not in text and "\\" not in text and _exists(named):
         return named
-    if paths[0].is_file():
+    if _exists(paths[0]) and paths[0].is_file():
         return paths[0]
     there = [*names(competition), *(str(path) for path in paths[0].parent.glob("*.yaml"))] if len(text) < 256 else []
     known = f" The recipes of {competition}: {', '.join(names(competition)) or 'none'}."
@@ -106,7 +106,7 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
         if layer.get("model", fields.get("model")) != fields.get("model") and fields.get("model"):
             options = {}
         fields |= layer
-        if isinstance(options, dict) and isinstance(more, dict) and (options or more):
+        if isinstance(options, dict) and isinstance(more, dict):
             fields["options"] = {**options, **more}
     return fields
 
@@ -131,13 +131,17 @@ def resolve(
         where = f"{path}: "
     else:
         own = folder(competition) / f"{flags.get('model') or Recipe.model_fields['model'].default}.yaml"
-        fields, where = (read(own, competition), f"{own}: ") if _is_name(own) and own.exists() else ({}, "")
+        fields, where = (read(own, competition), f"{own}: ") if _exists(own) else ({}, "")
     _checked(fields, where)  # a mistake in the file is not taken for one of the flags
     return Recipe(**merged(fields, flags))
 
 
-def _is_name(path: pathlib.Path) -> bool:
-    return len(path.name) < 200 and path.parent.name != ".." and "\0" not in path.name
+def _exists(path: pathlib.Path) -> bool:
+    """Whether there is such a file or folder, or a link in its place; False for names that no file can have."""
+    try:
+        return path.exists() or path.is_symlink()
+    except (OSError, ValueError):
+        return False
 
 
 def _checked(fields: Mapping[str, Any], where: str) -> Recipe:
