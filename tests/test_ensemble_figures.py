@@ -13,8 +13,8 @@ def test_disagreement_of_few_and_of_many_members(members):
     shares = metrics.disagreement(predicted)
     figure = figures.pairwise_disagreement([f"net-{one}" for one in range(members)], shares, np.full(members, 0.987))
     assert (f"{100 * shares[0, 1]:.2f}" in texts(figure)) == (members <= 12)
-    assert ("net-1  98.70 %" in texts(figure)) == (members <= 40)
-    assert any(f"{100 * shares[np.triu_indices(members, 1)].mean():.2f} %" in text for text in texts(figure))
+    assert ("net-1  98.70%" in texts(figure)) == (members <= 40)
+    assert any(f"{100 * shares[np.triu_indices(members, 1)].mean():.2f}%" in text for text in texts(figure))
     assert is_png(figure)
 
 

@@ -195,7 +195,7 @@ def test_percentages_have_the_decimals_that_they_need():
     style.percent_axis(axes.yaxis)
     formatter = axes.yaxis.get_major_formatter()
     assert [formatter(share) for share in (0, 0.001, 0.05, 0.3, 0.9995, 1)] == [
-        *("0 %", "0.1 %", "5 %", "30 %", "99.95 %", "100 %")
+        *("0%", "0.1%", "5%", "30%", "99.95%", "100%")
     ]
 
 
@@ -277,7 +277,7 @@ def test_confusion_matrix_counts(predicted):
         figure = figures.confusion_matrix(labels, guess, names)
         counts = [int(text.get_text()) for text in figure.axes[0].texts]
         assert sum(counts) == 30
-        assert any("83.33 %" in text and "5 of 30" in text for text in texts(figure))
+        assert any("83.33%" in text and "5 of 30" in text for text in texts(figure))
     assert is_png(figure)
 
 
@@ -307,7 +307,7 @@ def test_calibration_of_a_calibrated_and_of_an_overconfident_network():
         measured = metrics.calibration(labels, probabilities, 15)
         assert low <= measured.error < high
         figure = figures.calibration(labels, probabilities)
-        assert f"{100 * measured.error:.2f} %" in " ".join(texts(figure))
+        assert f"{100 * measured.error:.2f}%" in " ".join(texts(figure))
         dots = np.concatenate([line.get_xydata() for line in figure.axes[0].lines if line.get_marker() == "o"])
         filled = measured.count > 0
         drawn = np.stack([measured.confidence, measured.accuracy], 1)[filled]

@@ -73,16 +73,12 @@ def _notes(evaluation: Evaluation) -> list[str]:
 
 def _facts(evaluation: Evaluation) -> list[Fact]:
     scores, metrics = evaluation.scores, evaluation.run.metrics()
-    error = f"± {100 * scores.standard_error:.2f} % (standard error)"
+    error = f"± {scores.standard_error:.2%} (standard error)"
     facts = [
         Fact("accuracy", f"{scores.accuracy:.2%}", f"{error}; {scores.wrong:,} of {scores.images:,} wrong"),
         Fact("log-loss", f"{scores.log_loss:.4f}", "0 is perfect"),
         Fact("calibration error", f"{scores.calibration_error:.2%}", f"ECE over {BINS} bins of confidence"),
-        Fact(
-            "images",
-            f"{scores.images:,}",
-            f"of {len(evaluation.dataset.train_labels):,}; each is predicted by networks that were not trained on it",
-        ),
+        Fact("images", f"{scores.images:,}", f"of {len(evaluation.dataset.train_labels):,}, predicted out of fold"),
         Fact("network", metrics.model, f"{metrics.parameters:,} parameters"),
         Fact("training", f"{metrics.fit_seconds:,.0f} s", f"{metrics.images_per_second:,.0f} images per second"),
     ]
@@ -152,9 +148,9 @@ def _explained(evaluation: Evaluation) -> Section | None:
         Image(
             figures.grad_cam(network, evaluation.images[worst], labels, names),
             f"Grad-CAM heat maps of {len(worst)} mistakes, for the predicted and for the true class: {pairs}.",
-            "Warm colours mark the regions that raise the score of the class above the image (Grad-CAM); the grey rows "
-            "show the single pixels in them (guided Grad-CAM). The predictions are those of one network, the first "
-            f"fold's of {owner}, without test-time augmentation.",
+            "Warm colours mark the regions that raise the score of the class above the image (Grad-CAM). The rows below "
+            "show the single pixels that do (guided Grad-CAM). All predictions here are those of one network, the "
+            f"first fold's of {owner}, without test-time augmentation.",
             900,
         ),
     )
@@ -165,11 +161,11 @@ def _confusion(evaluation: Evaluation) -> Section:
     mistakes = counts - np.diag(np.diag(counts))
     pairs = [divmod(int(place), len(names)) for place in np.argsort(-mistakes.ravel(), kind="stable")[:3]]
     texts = [
-        f"{names[row]} mistaken for {names[column]}, {mistakes[row, column]} times"
+        f"{names[row]} mistaken for {names[column]} ({mistakes[row, column]:,})"
         for row, column in pairs
         if mistakes[row, column]
     ]
-    most_frequent = f"The most frequent mistakes: {'; '.join(texts)}." if texts else "There are no mistakes."
+    most_frequent = f"The most frequent mistakes: {', '.join(texts)}." if texts else "There are no mistakes."
     return Section(
         "Confusion matrix",
         Image(
@@ -189,7 +185,7 @@ def _calibration(evaluation: Evaluation) -> Section:
         Image(
             figures.calibration(evaluation.labels, evaluation.probabilities, BINS),
             f"Reliability diagram with a histogram of confidence; the expected calibration error is {error:.2%}.",
-            "On the dashed line, a confidence of 80 % means an accuracy of 80 %. Below it the network is "
+            "On the dashed line, a confidence of 80% means an accuracy of 80%. Below it the network is "
             "overconfident, above it underconfident.",
         ),
     )

@@ -4,8 +4,7 @@ from kit.evaluation.evaluation import Evaluation
 from kit.figures import worst_mistakes
 
 SELECTED = (
-    "The epoch was chosen by its accuracy on these same images (checkpoint: best, or patience), so that the accuracy "
-    "is slightly too high."
+    "The epoch was chosen on these same images (checkpoint: best, or patience): the accuracy is slightly too high."
 )
 
 
@@ -16,7 +15,7 @@ def summary(evaluation: Evaluation) -> str:
         f"{evaluation.run.name} on {evaluation.competition.name}: {scores.images:,} of "
         f"{len(evaluation.dataset.train_labels):,} training images, predicted out of fold",
         "",
-        f"accuracy             {scores.accuracy:.2%} ± {100 * scores.standard_error:.2f} % ({scores.wrong:,} wrong)",
+        f"accuracy             {scores.accuracy:.2%} ± {scores.standard_error:.2%} ({scores.wrong:,} wrong)",
         f"log-loss             {scores.log_loss:.4f}",
         f"calibration error    {scores.calibration_error:.2%}",
         "",
@@ -47,7 +46,7 @@ def confusion(evaluation: Evaluation) -> str:
 
 
 def mistakes(evaluation: Evaluation, count: int = 12) -> list[str]:
-    """Return the worst mistakes as texts, such as "row 31 is 4, predicted 9 (99.1 %)", the worst first.
+    """Return the worst mistakes as texts, such as "row 31 is 4, predicted 9 (99.1%)", the worst first.
 
     Args:
         evaluation: the run and its data. Rows are counted from 0 in the order of the training data.
@@ -56,6 +55,6 @@ def mistakes(evaluation: Evaluation, count: int = 12) -> list[str]:
     names, labels, probabilities = evaluation.competition.class_names, evaluation.labels, evaluation.probabilities
     return [
         f"row {evaluation.rows[number]} is {names[labels[number]]}, predicted {names[probabilities[number].argmax()]} "
-        f"({100 * probabilities[number].max():.1f} %)"
+        f"({probabilities[number].max():.1%})"
         for number in worst_mistakes(labels, probabilities, count)
     ]

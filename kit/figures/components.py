@@ -37,7 +37,7 @@ def pca_components(images: np.ndarray, count: int = 15) -> style.Figure:
     style.hide_axes(cells)
     style.show_image(cells[0], pca.mean_.reshape(shape), "mean")
     for number, (cell, component) in enumerate(zip(cells[1:], pca.components_[:count], strict=False)):
-        title = f"{number + 1}: {100 * pca.explained_variance_ratio_[number]:.1f} %"
+        title = f"{number + 1}: {pca.explained_variance_ratio_[number]:.1%}"
         largest = np.abs(component).max()
         if shape[-1] == 1:
             cell.imshow(component.reshape(shape[:2]), cmap=style.DIVERGING, vmin=-largest, vmax=largest)
@@ -76,8 +76,7 @@ def pca_scatter(
     pca = PCA(dimensions, svd_solver="randomized", random_state=0)
     positions = pca.fit_transform(flat)[:count]
     axis_labels = [
-        f"component {number} ({100 * share:.0f} % of variance)"
-        for number, share in enumerate(pca.explained_variance_ratio_, 1)
+        f"component {number} ({share:.0%} of variance)" for number, share in enumerate(pca.explained_variance_ratio_, 1)
     ]
     return _scatter(positions, labels[:count], class_names, axis_labels, title or "principal components")
 

@@ -35,14 +35,14 @@ def pairwise_disagreement(names: Sequence[str], shares: np.ndarray, accuracies: 
             axes.text(column, row, text, ha="center", va="center", fontsize=style.SMALL, color=colour)
     size = style.NORMAL if numbered else style.SMALL
     if named:
-        labels = [f"{name}  {100 * accuracy:.2f} %" for name, accuracy in zip(names, accuracies, strict=True)]
+        labels = [f"{name}  {accuracy:.2%}" for name, accuracy in zip(names, accuracies, strict=True)]
         axes.set_yticks(range(members), labels, fontsize=size)
         axes.set_xticks(range(members), names, fontsize=size, rotation=45, ha="right", rotation_mode="anchor")
     else:
         axes.set_xlabel("member", fontsize=style.NORMAL)
         axes.set_ylabel("member", fontsize=style.NORMAL)
     mean = shares[off_diagonal].mean()
-    figure.suptitle(f"two members disagree on\n{100 * mean:.2f} % of the images on average", fontsize=style.NORMAL + 1)
+    figure.suptitle(f"two members disagree on\n{mean:.2%} of the images on average", fontsize=style.NORMAL + 1)
     bar = figure.colorbar(heat_map, ax=axes, shrink=0.8)
     bar.ax.tick_params(labelsize=style.SMALL)
     style.percent_axis(bar.ax.yaxis)

@@ -47,7 +47,7 @@ def confusion_matrix(
     axes.set_xlabel("predicted class", fontsize=style.NORMAL + 1)
     axes.set_ylabel("true class", fontsize=style.NORMAL + 1)
     wrong = int((labels != predicted).sum())
-    default_title = f"accuracy {100 * (1 - wrong / len(labels)):.2f} %, {wrong:,} of {len(labels):,} wrong"
+    default_title = f"accuracy {1 - wrong / len(labels):.2%}, {wrong:,} of {len(labels):,} wrong"
     axes.set_title(title or default_title, fontsize=style.NORMAL + 1)
     bar = figure.colorbar(heat_map, ax=axes, shrink=0.8, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1])
     bar.ax.set_title("share of\nthe class", fontsize=style.SMALL)

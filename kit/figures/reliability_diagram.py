@@ -24,7 +24,7 @@ def calibration(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -
     confidence, accuracy, count = measured.confidence, measured.accuracy, measured.count
     figure = style.new_figure(7.5, 8)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.1])
-    style.format_axes(upper, f"expected calibration error (ECE) {100 * measured.error:.2f} %", "", "accuracy")
+    style.format_axes(upper, f"expected calibration error (ECE) {measured.error:.2%}", "", "accuracy")
     upper.plot([0, 1], [0, 1], color=style.MUTED, linestyle="--", linewidth=2, label="perfect calibration")
     filled, many = count > 0, count >= FEW
     upper.vlines(confidence[filled], accuracy[filled], confidence[filled], color=style.WRONG, linewidth=3)

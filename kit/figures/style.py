@@ -123,15 +123,15 @@ def shortened(text: str, length: int) -> str:
 
 
 def percent(probability: float) -> str:
-    """Return a probability as a short percentage: "97 %", "4.1 %", "< 0.1 %"."""
+    """Return a probability as a short percentage: "97%", "4.1%", "< 0.1%"."""
     if probability < 0.001:
-        return "< 0.1 %"
-    return f"{100 * probability:.0f} %" if probability >= 0.1 else f"{100 * probability:.1f} %"
+        return "< 0.1%"
+    return f"{probability:.0%}" if probability >= 0.0995 else f"{probability:.1%}"
 
 
 def percent_axis(axis: Axis) -> None:
     """Label an axis of fractions 0…1 as percentages, with as many decimals as its ticks need."""
-    axis.set_major_formatter(ticker.FuncFormatter(lambda fraction, _: f"{100 * fraction:.4g} %"))
+    axis.set_major_formatter(ticker.FuncFormatter(lambda fraction, _: f"{100 * fraction:.4g}%"))
 
 
 def distinct_colours(count: int) -> list:
