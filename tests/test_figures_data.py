@@ -258,13 +258,13 @@ def test_principal_components_of_images(predicted):
 
 
 def test_scatter_of_features_groups_them_by_class():
-    labels = np.repeat([0, 1, 2], 30)
-    features = np.random.default_rng(0).normal(size=(90, 20)) + 30 * np.eye(20)[labels]
+    labels = np.repeat([0, 1, 2], 15)
+    features = np.random.default_rng(0).normal(size=(45, 20)) + 30 * np.eye(20)[labels]
     for figure in (figures.pca_scatter(features, labels), figures.tsne_scatter(features, labels)):
         groups = [np.asarray(points.get_offsets()) for points in figure.axes[0].collections]
         centres, deviation = [group.mean(0) for group in groups], max(group.std(0).max() for group in groups)
         assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(centres, 2)) > 3 * deviation
-    with pytest.raises(ValueError, match="90 points and 3 labels"):
+    with pytest.raises(ValueError, match="45 points and 3 labels"):
         figures.pca_scatter(features, labels[:3])
 
 

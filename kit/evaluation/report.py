@@ -139,17 +139,15 @@ def _explained(evaluation: Evaluation) -> Section | None:
     names, labels = evaluation.competition.class_names, evaluation.labels[worst]
     network = transfer.load(run.network_paths()[0])
     predicted = evaluation.probabilities[worst].argmax(axis=1)
-    pairs = ", ".join(
-        f"{names[true]} mistaken for {names[other]}" for true, other in zip(labels, predicted, strict=True)
-    )
+    pairs = [f"{names[true]} mistaken for {names[other]}" for true, other in zip(labels, predicted, strict=True)]
     owner = "this run" if run == evaluation.run else f"{run.name}, the most accurate member that has networks"
     return Section(
         "Grad-CAM of mistakes",
         Image(
             figures.grad_cam(network, evaluation.images[worst], labels, names),
-            f"Grad-CAM heat maps of {len(worst)} mistakes, for the predicted and for the true class: {pairs}.",
-            "Warm colours mark the regions that raise the score of the class above the image (Grad-CAM). The rows below "
-            "show the single pixels that do (guided Grad-CAM). All predictions here are those of one network, the "
+            f"Grad-CAM maps of {len(worst)} mistakes, for predicted and true class: {', '.join(pairs)}.",
+            "Warm colours mark the regions that raise the score of the class above the image (Grad-CAM). The rows "
+            "below show the single pixels that do (guided Grad-CAM). All predictions here are those of one network, the "
             f"first fold's of {owner}, without test-time augmentation.",
             900,
         ),
