@@ -21,7 +21,31 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         OSError: the disk is full or the folder cannot be written; it names `path`, which is as it was.
     """
     path = pathlib.Path(path)
-    target = fresh = pathlib.Path(os.path.realpath(path))
+    target = pathlib.Path(os.path.realpath(path))
+    with _fresh_beside(path, target) as fresh:
+        yield fresh
+        with fresh.open("rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(fresh, target)
+
+
+def check_writable(path: str | os.PathLike, size: int = 0) -> None:
+    """Check that a file of `size` bytes can be written to `path`, before the work for it; `path` stays as it is.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; it names `path`.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    with _fresh_beside(path, pathlib.Path(os.path.realpath(path))) as fresh:
+        fresh.write_bytes(bytes(size))
+
+
+@contextlib.contextmanager
+def _fresh_beside(path: pathlib.Path, target: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yield a new, empty file beside `target` and remove it if it is still there; errors name `path`."""
+    fresh = target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Of a long name a part will do: together with what is added it would be longer than file systems take.
@@ -30,9 +54,6 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         fresh = pathlib.Path(name)
         fresh.chmod(0o666 & ~_umask())  # mkstemp's 0600 would follow the file to its final place
         yield fresh
-        with fresh.open("rb+") as written:
-            os.fsync(written.fileno())
-        os.replace(fresh, target)
     except OSError as error:
         raise _named(error, path, fresh) from error
     finally:
