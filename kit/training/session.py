@@ -17,8 +17,6 @@ from kit.training.fit import CheckpointPaths, fit
 from kit.training.setup import Training
 from kit.training.transfer import load
 
-HISTORY = ("fold", "epoch", "seconds", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
-
 
 def train(
     training: Training,
@@ -51,7 +49,7 @@ def train(
     oof, test, weights = tta.combine(dataset, training.folds, parts)
     _write_snapshots(training, run, parts)
     history = [row for part in parts for row in part["history"]]
-    _write_history(run, history)
+    run.write_history(history)
     run.write_array("oof", oof)
     run.write_array("test", test)
     reached = _metrics(training, oof, test, history, parts, weights)
@@ -98,6 +96,7 @@ def _fold(training, run, fold, timings, callbacks):
     done = run.working / f"fold-{fold}.npz"
     if done.exists() and run.network_path(fold).exists():
         arrays, notes = checkpoint.read_arrays(done)
+        _check_part(training, fold, arrays, notes, done)
         return arrays | notes
     if len(training.folds) > 1:
         print(f"fold {fold + 1} of {len(training.folds)}")
@@ -125,6 +124,20 @@ def _fold(training, run, fold, timings, callbacks):
     return arrays | notes
 
 
+def _check_part(training, fold, arrays, notes, path):
+    """Refuse what a fold has left if it is not of this training.
+
+    Raises:
+        UserError: arrays are missing or of another shape.
+    """
+    groups, classes = len(training.transforms), training.dataset.competition.classes
+    counts = {"oof": len(training.folds[fold][1]), "test": len(training.dataset.test_images)}
+    numbers = ["", *(f"-{number}" for number in range(training.recipe.snapshots))]
+    wanted = {f"{name}{number}": (groups, count, classes) for name, count in counts.items() for number in numbers}
+    if {name: array.shape for name, array in arrays.items()} != wanted or not isinstance(notes.get("parameters"), int):
+        raise UserError(f"{path} is not of this training; {checkpoint.ANEW}.")
+
+
 def _predicted(training, network, split, paths):
     """Probabilities of the fold's network, and of its snapshots, for the images held out and the test images."""
     recipe, groups = training.recipe, training.transforms
@@ -149,11 +162,6 @@ def _write_snapshots(training, run, parts):
     if ends:
         run.write_array("snapshots-oof", np.stack([oof for oof, _, _ in ends]))
         run.write_array("snapshots-test", np.stack([test for _, test, _ in ends]))
-
-
-def _write_history(run, history):
-    lines = [",".join(HISTORY), *(",".join(f"{row[name]:.8g}" for name in HISTORY) for row in history)]
-    files.write_text(run.folder / "history.csv", "\n".join(lines) + "\n")
 
 
 def _metrics(training, oof, test, history, parts, weights):
