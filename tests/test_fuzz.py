@@ -373,7 +373,8 @@ def test_any_flags_of_runs_end_with_a_status(whole, texts):
 # --- recipes and plans
 
 TOKENS = st.sampled_from(
-    ["<<: *a", "&a", "*a", "- ", "? ", ": ", "{", "}", "[", "]", "!!int ''", "!!python/name:os.system", "epochs: true", "\t",
+    ["<<: *a", "&a", "*a", "- ", "? ", ": ", "{", "}", "[", "]", "!!int ''", "!!python/name:os.system", "epochs: true",
+     "\t",
      "seeds: 1000000000", "extends: fast", "members:", "  x: {model: fast_cnn}", "options: {width: 8}", "epochs: 1e400",
      "learning_rate: .nan", "model: ../../x", "---", "folds: 3", "method: stack", "weights: '\x07'", "\ufeff", "1: 2",
      "unfreeze: 0x" + "f" * 5000, "seed: 1:1:1", "2001-99-99: 1", "self: 1", "null: 1", "epochs: " + "9" * 400]
