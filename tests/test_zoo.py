@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit import zoo
+from kit import competitions, recipes, zoo
 from kit.errors import UserError
-from kit.recipes import Recipe
+from kit.recipes import Recipe, plan
 from kit.training import fit
 from kit.training.batches import Batches
 
@@ -199,6 +199,14 @@ def test_whatever_an_option_is_given_is_taken_or_refused(place, value):
     name, option = place
     with contextlib.suppress(UserError):
         assert list(zoo.check_options(name, {option: value})) == [option]
+
+
+@pytest.mark.parametrize("competition", competitions.names())
+def test_shipped_recipes_give_networks_options_that_they_take(competition):
+    for name in recipes.names(competition):
+        asked = plan.resolve(competition, name, {}, None) or recipes.resolve(competition, name)
+        for recipe in asked.members.values() if isinstance(asked, plan.Plan) else [asked]:
+            assert zoo.check_options(recipe.model, recipe.options) == recipe.options
 
 
 def test_texts_of_a_command_line_become_numbers():
