@@ -6,7 +6,6 @@ and Johnson 2021, https://arxiv.org/abs/2105.07576 (some thousand images give th
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
 
 import keras
 import numpy as np
@@ -41,8 +40,8 @@ def recompute(network: keras.Model, batches: Batches) -> None:
     kept = _other_state(network)
     momenta = [norm.momentum for norm in norms]
     augment = Augment(batches.recipe.fill_mode)
-    means: list[Any] = [0.0] * len(norms)
-    squares: list[Any] = [0.0] * len(norms)
+    means: list = [0.0] * len(norms)
+    squares: list = [0.0] * len(norms)
     try:
         for norm in norms:
             norm.momentum = 0.0  # so that its moving statistics are the last batch's
@@ -55,8 +54,8 @@ def recompute(network: keras.Model, batches: Batches) -> None:
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-        for variable, before in kept:
-            variable.assign(before)
+        for variable, value in kept:
+            variable.assign(value)
     for norm, mean, square in zip(norms, means, squares, strict=True):
         norm.moving_mean.assign(mean)
         norm.moving_variance.assign(np.maximum(square - mean**2, 0))
