@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -11,17 +12,20 @@ import pathlib
 import shutil
 import sys
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_runs import COMPETITION, IMAGES, made, probabilities
+from made_runs import COMPETITION, IMAGES, config, made, probabilities
 
-from kit import competitions, recipes, runs, tracking
+from kit import competitions, evaluate, loaders, recipes, runs, tracking
 from kit.comparison import overview
+from kit.ensemble import __main__ as ensemble
 from kit.errors import UserError
+from kit.evaluation import report
 from kit.recipes import Recipe, files, plan
 from kit.tracking import arrays
 
@@ -370,12 +374,68 @@ def test_any_flags_of_runs_end_with_a_status(whole, texts):
         check_command(runs.main, *texts)
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A workplace with two runs on the same data, and the files of one of them."""
+    dataset = loaders.load(COMPETITION, "sample", limit=40)
+    asked = config().model_copy(update={"data": dataset.record()})
+    folder = tmp_path_factory.mktemp("trained")
+    with in_folder(folder):
+        for name, wrong in (("whole", 3), ("mine", 4)):
+            labels = dataset.train_labels.astype(int)
+            labels[::wrong] = (labels[::wrong] + 1) % 10
+            run = made(name, asked, labels, epochs=3, validation_images=40)
+            run.write_array("test", np.full((len(dataset.test_ids), 10), 0.1, np.float32))
+        return folder, Pieces({path.name: path.read_bytes() for path in run.folder.resolve().iterdir()})
+
+
+@contextlib.contextmanager
+def quick():
+    """Without figures and reports, and with the sample drawn only once."""
+    with (
+        mock.patch.object(tracking.Run, "write_figure", lambda run, name, figure: run.figures / name),
+        mock.patch.object(report, "write", lambda evaluation: evaluation.run.folder / "report.html"),
+        mock.patch.object(loaders, "_load", functools.cache(loaders._load)),
+    ):
+        yield
+
+
+def check_commands(folder, pieces, name, instead):
+    with in_folder(folder):
+        run = tracking.place(COMPETITION, "mine")
+        for main, arguments in ((evaluate.main, ["mine"]), (ensemble.main, ["mine", "whole", "--name", "joined"])):
+            restore(run.folder, pieces, name, instead)
+            shutil.rmtree(tracking.place(COMPETITION, "joined").folder, ignore_errors=True)
+            check_command(main, *arguments)
+
+
+@settings(few, max_examples=15)
+@given(data=st.data())
+def test_commands_end_well_with_a_damaged_run(trained, data):
+    with quick():
+        check_commands(*trained, *data.draw(damage(trained[1])))
+
+
+@pytest.mark.slow
+@settings(many, max_examples=1000)
+@given(data=st.data())
+def test_commands_end_well_with_many_damaged_runs(trained, data):
+    with quick():
+        check_commands(*trained, *data.draw(damage(trained[1])))
+
+
+@pytest.mark.slow
+@settings(many, max_examples=30)
+@given(data=st.data())
+def test_commands_with_figures_end_well_with_damaged_runs(trained, data):
+    check_commands(*trained, *data.draw(damage(trained[1])))
+
+
 # --- recipes and plans
 
 TOKENS = st.sampled_from(
     ["<<: *a", "&a", "*a", "- ", "? ", ": ", "{", "}", "[", "]", "!!int ''", "!!python/name:os.system", "epochs: true",
-     "\t",
-     "seeds: 1000000000", "extends: fast", "members:", "  x: {model: fast_cnn}", "options: {width: 8}", "epochs: 1e400",
+     "\t", "seeds: 1000000000", "extends: fast", "members:", "  x: {model: fast_cnn}", "options: {width: 8}", "epochs: 1e400",
      "learning_rate: .nan", "model: ../../x", "---", "folds: 3", "method: stack", "weights: '\x07'", "\ufeff", "1: 2",
      "unfreeze: 0x" + "f" * 5000, "seed: 1:1:1", "2001-99-99: 1", "self: 1", "null: 1", "epochs: " + "9" * 400]
 )  # fmt: skip

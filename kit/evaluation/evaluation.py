@@ -36,11 +36,6 @@ class Evaluation:
         return self.dataset.competition
 
     @property
-    def rules(self) -> Competition:
-        """The competition."""
-        return self.dataset.competition
-
-    @property
     def images(self) -> np.ndarray:
         """The images scored, (n, h, w, c) uint8."""
         return self.dataset.train_images[self.rows]
@@ -55,7 +50,8 @@ class Evaluation:
         """The run whose networks can say why: itself, or an ensemble's most accurate member that has any beside it."""
         members = self.run.metrics().members or {}
         best_first = sorted(members, key=lambda name: -members[name].validation_accuracy)
-        beside = [Run(self.run.folder.resolve().parent / name) for name in best_first]
+        parent = self.run.config().parent
+        beside = [Run(self.run.folder.resolve().parent / name) for name in [*([parent] if parent else []), *best_first]]
         return next((run for run in (self.run, *beside) if run.network_paths()), None)
 
 

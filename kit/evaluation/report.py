@@ -207,12 +207,9 @@ def _members(evaluation: Evaluation) -> Section | None:
 
 
 def _training(evaluation: Evaluation) -> Section | None:
-    path = evaluation.run.folder / "history.csv"
-    if not path.exists():
+    if not (evaluation.run.folder / "history.csv").exists():
         return None
-    import pandas as pd
-
-    history = pd.read_csv(path)
+    history = evaluation.run.history
     return Section(
         "Learning curves",
         Image(
