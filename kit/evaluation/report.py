@@ -147,7 +147,7 @@ def _explained(evaluation: Evaluation) -> Section | None:
             figures.grad_cam(network, evaluation.images[worst], labels, names),
             f"Grad-CAM maps of {len(worst)} mistakes, for predicted and true class: {', '.join(pairs)}.",
             "Warm colours mark the regions that raise the score of the class above the image (Grad-CAM). The rows "
-            "below show the single pixels that do (guided Grad-CAM). All predictions here are those of one network, the "
+            "below show the single pixels that do (guided Grad-CAM). All predictions here are of one network, the "
             f"first fold's of {owner}, without test-time augmentation.",
             900,
         ),

@@ -40,7 +40,8 @@ def recompute(network: keras.Model, batches: Batches) -> None:
     kept = _other_state(network)
     momenta = [norm.momentum for norm in norms]
     augment = Augment(batches.recipe.fill_mode)
-    means, squares = [0.0] * len(norms), [0.0] * len(norms)
+    means: list = [0.0] * len(norms)
+    squares: list = [0.0] * len(norms)
     try:
         for norm in norms:
             norm.momentum = 0.0  # so that its moving statistics are the last batch's

@@ -29,12 +29,12 @@ class Muon(keras.optimizers.AdamW):
         super().__init__(**options)
         self.momentum = momentum
         self.compute_dtype = compute_dtype  # of the iteration, which forgives bfloat16's errors
-        self._kernel_momenta: list | None = None
+        self._kernel_momenta: list = []
 
     def build(self, variables):
         """Add a momentum for each kernel."""
         super().build(variables)
-        if self._kernel_momenta is None:
+        if not self._kernel_momenta:
             self._kernel_momenta = [
                 self.add_variable_from_reference(weight, name="kernel_momentum") if len(weight.shape) == 4 else None
                 for weight in variables
@@ -157,7 +157,7 @@ def _factors(recipe, network, unfrozen):
 def _with_lookahead(base: type) -> type:
     """Return a subclass of the Keras optimizer `base` with Lookahead, and with learning rate and decay per weight."""
 
-    class Extended(base):  # type: ignore[misc, valid-type]
+    class Extended(base):
         def configure(self, interval: int, alpha: Callable, decays: list[float], factors: list[float]) -> None:
             """Set, before `build`, Lookahead's interval in steps and its alpha; and a decay and a factor per weight."""
             self._interval, self._alpha = interval, alpha

@@ -43,7 +43,7 @@ def build(
     elif recipe.weights not in ("", "none") and source is None:
         raise UserError(f"weights: {recipe.model} can start from a run or a .keras file, not from {recipe.weights!r}.")
     network = zoo.build(recipe.model, competition.image_shape, competition.classes, **options)
-    adapt = zoo.builder(recipe.model).adapt
+    adapt = getattr(zoo.builder(recipe.model), "adapt", None)
     if adapt and images is not None:
         adapt(network, images)
     taken = []
