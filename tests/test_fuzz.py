@@ -473,8 +473,9 @@ def test_commands_with_figures_end_well_with_damaged_runs(trained, data):
 TOKENS = st.sampled_from(
     ["<<: *a", "&a", "*a", "- ", "? ", ": ", "{", "}", "[", "]", "!!int ''", "!!python/name:os.system", "epochs: true",
      "\t", "seeds: 1000000000", "extends: fast", "members:", "  x: {model: fast_cnn}", "options: {width: 8}",
-     "folds: 3", "epochs: 1e400", "learning_rate: .nan", "model: ../../x", "---", "method: stack", "weights: '\x07'", "\ufeff",
-     "1: 2", "unfreeze: 0x" + "f" * 5000, "seed: 1:1:1", "2001-99-99: 1", "self: 1", "null: 1", "epochs: " + "9" * 400]
+     "folds: 3", "epochs: 1e400", "learning_rate: .nan", "model: ../../x", "---", "method: stack", "weights: '\x07'",
+     "\ufeff", "1: 2", "unfreeze: 0x" + "f" * 5000, "seed: 1:1:1", "2001-99-99: 1", "self: 1", "null: 1",
+     "epochs: " + "9" * 400, "devices: " + "a" * 5000, "method: " + "b" * 5000, "seeds: 0x" + "f" * 5000]
 )  # fmt: skip
 SHIPPED = sorted(recipes.folder(COMPETITION).glob("*.yaml"))
 
