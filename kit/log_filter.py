@@ -100,10 +100,8 @@ def install() -> bool:
 
 
 def _is_plain(stream: TextIO | None) -> bool:
-    if stream is None or stream is not sys.__stderr__:
-        return False
     with contextlib.suppress(AttributeError, OSError, ValueError):
-        return stream.fileno() == 2
+        return stream is not None and stream.fileno() == 2 and stream is sys.__stderr__
     return False
 
 
