@@ -19,7 +19,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_runs import COMPETITION, IMAGES, config, made, probabilities
+from made_runs import COMPETITION, IMAGES, config, history, made, probabilities
 
 from kit import competitions, evaluate, loaders, recipes, runs, tracking
 from kit.comparison import overview
@@ -307,6 +307,43 @@ def test_arrays_of_a_checkpoint_are_whole_or_refused(folder, data):
         np.testing.assert_array_equal(array, whole[name])
 
 
+@pytest.mark.slow
+@settings(many, max_examples=400)
+@given(data=st.data())
+def test_a_damaged_network_or_state_is_whole_or_refused(folder, data):
+    import keras
+
+    from kit.training import checkpoint, transfer
+
+    model = _network(keras, checkpoint, folder)
+    before = model.get_weights()
+    name = data.draw(st.sampled_from(["fold-0.keras", "state-0.npz"]))
+    path = folder / f"damaged-{name}"
+    path.write_bytes(data.draw(changed_bytes((folder / name).read_bytes())))
+    if name.endswith(".keras"):
+        loaded, _ = outcome(transfer.load, path)
+        found = loaded.get_weights() if loaded else before
+    else:
+        outcome(checkpoint.progress, path)
+        outcome(checkpoint.read_arrays, path)
+        outcome(checkpoint.load, path, model)
+        found = model.get_weights()
+    for weight, same in zip(before, found, strict=True):
+        np.testing.assert_array_equal(weight, same)
+
+
+@functools.cache
+def _network(keras, checkpoint, folder):
+    """A small network, its file and the state of its training."""
+    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(10, name="logits")])
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    model.save(folder / "fold-0.keras")
+    rows = [{**row, "stage": 0} for row in history(3)]
+    checkpoint.save(folder / "state-0.npz", model, {"history": rows})
+    return model
+
+
 # --- commands
 
 
@@ -435,9 +472,10 @@ def test_commands_with_figures_end_well_with_damaged_runs(trained, data):
 
 TOKENS = st.sampled_from(
     ["<<: *a", "&a", "*a", "- ", "? ", ": ", "{", "}", "[", "]", "!!int ''", "!!python/name:os.system", "epochs: true",
-     "\t", "seeds: 1000000000", "extends: fast", "members:", "  x: {model: fast_cnn}", "options: {width: 8}", "epochs: 1e400",
-     "learning_rate: .nan", "model: ../../x", "---", "folds: 3", "method: stack", "weights: '\x07'", "\ufeff", "1: 2",
-     "unfreeze: 0x" + "f" * 5000, "seed: 1:1:1", "2001-99-99: 1", "self: 1", "null: 1", "epochs: " + "9" * 400]
+     "\t", "seeds: 1000000000", "extends: fast", "members:", "  x: {model: fast_cnn}", "options: {width: 8}",
+     "folds: 3", "epochs: 1e400", "learning_rate: .nan", "model: ../../x", "---", "method: stack", "weights: '\x07'",
+     "\ufeff", "1: 2", "unfreeze: 0x" + "f" * 5000, "seed: 1:1:1", "2001-99-99: 1", "self: 1", "null: 1",
+     "epochs: " + "9" * 400, "devices: " + "a" * 5000, "method: " + "b" * 5000, "seeds: 0x" + "f" * 5000]
 )  # fmt: skip
 SHIPPED = sorted(recipes.folder(COMPETITION).glob("*.yaml"))
 

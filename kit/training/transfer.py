@@ -61,6 +61,8 @@ def load(path: pathlib.Path) -> keras.Model:
     Raises:
         UserError: there is no such file, or Keras cannot read it.
     """
+    if not path.is_file():  # a pipe would be waited for
+        raise UserError(f"{path} is not a file; put the network's file back, or train the run again.")
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras, zipfile, zlib and h5py each have kinds of their own for changed bytes
