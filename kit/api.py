@@ -78,9 +78,14 @@ class Run(tracking.Run):
 
     def evaluate(self) -> "Evaluation":
         """Score the run on images that its networks were not trained on, and write its report."""
-        from kit.evaluation import evaluation
+        from kit.evaluation import evaluation, report
 
-        return evaluation.gather(self)
+        report.check_writable(self)
+        found = evaluation.gather(self)
+        if found.explained_by:
+            start_keras()
+        report.write(found)
+        return found
 
     def submit(self, dry_run: bool = False, message: str | None = None) -> Any:
         """Check the run's submission and send it to Kaggle; with `dry_run` only check it."""

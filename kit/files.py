@@ -45,16 +45,18 @@ def check_writable(path: str | os.PathLike, size: int = 0) -> None:
 @contextlib.contextmanager
 def _fresh_beside(path: pathlib.Path, target: pathlib.Path) -> Iterator[pathlib.Path]:
     """Yield a new, empty file beside `target` and remove it if it is still there; errors name `path`."""
-    fresh = target
+    # Of a long name a part will do: together with what is added it would be longer than file systems take.
+    fresh, prefix = target, f".{target.stem[:32]}-"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Of a long name a part will do: together with what is added it would be longer than file systems take.
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:32]}-", suffix=target.suffix[:32])
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=target.suffix[:32])
         os.close(handle)
         fresh = pathlib.Path(name)
         fresh.chmod(0o666 & ~_umask())  # mkstemp's 0600 would follow the file to its final place
         yield fresh
     except OSError as error:
+        if error.filename and not pathlib.Path(os.fsdecode(error.filename)).name.startswith(prefix):
+            raise
         raise _named(error, path, fresh) from error
     finally:
         if fresh != target:
@@ -64,8 +66,6 @@ def _fresh_beside(path: pathlib.Path, target: pathlib.Path) -> Iterator[pathlib.
 
 def _named(error: OSError, path: pathlib.Path, fresh: pathlib.Path) -> OSError:
     """Return the operating system's error as one of `path`; libraries name no file, or even no reason."""
-    if error.filename not in (None, str(fresh), fresh):
-        return error
     number = error.errno or _reason(fresh)
     return OSError(number, os.strerror(number), str(path)) if number else error
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import kaggle_stand_in as kaggle
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from submit_scene import QUICK, Scene
 
@@ -25,7 +25,7 @@ SECONDS, LINES = 20, 40  # of one command; the summary of what is sent has 17 li
 CALLS = ("ListSubmissions", "GetSubmissionLimits", "StartSubmissionUpload", "CreateSubmission")
 COMMANDS = [["--yes"], ["--yes", "--no-wait"], ["--status"], ["--list"], ["--dry-run"]]
 few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-many = settings(few, max_examples=3000)
+many = settings(few, max_examples=1000, phases=[Phase.reuse, Phase.generate])
 
 
 @pytest.fixture
