@@ -41,7 +41,9 @@ def _fit(arguments, timings: Timings) -> api.Run:
     competition = competitions.get(arguments.competition or api.DEFAULT_COMPETITION).name
     fields = flags.given(arguments)
     zoo.find(fields.get("model", zoo.names()[0]))
-    # Whatever is wrong with the recipe or the plan shows before 350,000 images are read.
+    # Whatever is wrong with the name, the recipe or the plan shows before 350,000 images are read.
+    if arguments.name is not None:
+        tracking.place(competition, arguments.name)
     plan.resolve(competition, arguments.config, fields, arguments.seeds)
     with timings.measure("load"):
         print(f"reading {competition}", flush=True)

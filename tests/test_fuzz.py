@@ -289,6 +289,7 @@ def test_a_damaged_run_is_read_or_said_to_be_damaged(pristine, folder, data):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @many
 @given(data=st.data())
 def test_many_damaged_runs(pristine, folder, data):
@@ -308,6 +309,7 @@ def test_arrays_of_a_checkpoint_are_whole_or_refused(folder, data):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @settings(many, max_examples=400)
 @given(data=st.data())
 def test_a_damaged_network_or_state_is_whole_or_refused(folder, data):
@@ -390,6 +392,7 @@ def test_runs_shows_the_others_beside_a_damaged_one(pristine, whole, data):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @settings(many, max_examples=500)
 @given(data=st.data())
 def test_runs_beside_many_damaged_ones(pristine, whole, data):
@@ -454,7 +457,8 @@ def test_commands_end_well_with_a_damaged_run(trained, data):
 
 
 @pytest.mark.slow
-@settings(many, max_examples=1000)
+@pytest.mark.timeout(1800)
+@settings(many, max_examples=500)
 @given(data=st.data())
 def test_commands_end_well_with_many_damaged_runs(trained, data):
     with quick():
@@ -462,6 +466,7 @@ def test_commands_end_well_with_many_damaged_runs(trained, data):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @settings(many, max_examples=30)
 @given(data=st.data())
 def test_commands_with_figures_end_well_with_damaged_runs(trained, data):
@@ -522,6 +527,7 @@ def test_any_text_is_a_recipe_a_plan_or_one_line(folder, text):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @many
 @given(texts())
 def test_many_texts(folder, text):
