@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, TypeVar
 import pydantic
 import yaml
 
+from kit import yaml_files
 from kit.errors import UserError
-from kit.recipes import files
 from kit.recipes.plan import METHODS, Plan
 from kit.recipes.recipe import FIELDS, Recipe, explanation
 
@@ -219,7 +219,7 @@ def read_yaml(path: pathlib.Path, schema: type[Schema]) -> Schema:
     Raises:
         UserError: the file is missing, not YAML, or a field is wrong; names file and field.
     """
-    return _checked(files.mapping(path), path, schema)
+    return _checked(yaml_files.mapping(path), path, schema)
 
 
 def read_json(path: pathlib.Path, schema: type[Schema]) -> Schema:
