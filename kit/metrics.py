@@ -6,6 +6,7 @@ comes first.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -165,6 +166,21 @@ def named(name: str) -> Metric:
     if name not in METRICS:
         raise UserError(f"metric: {name!r} is not one of {', '.join(METRICS)}.{nearest(str(name)[:99], METRICS)}")
     return METRICS[name]
+
+
+def competition_score(name: str, labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    """Return what a run's metrics say of the competition's metric; nothing where that is accuracy, which they all have.
+
+    Args:
+        name: the metric's.
+        labels: (n,) integers.
+        probabilities: (n, classes).
+    """
+    if name == "accuracy":
+        return {}
+    metric = named(name)
+    score, error = metric.score(labels, probabilities), metric.error(labels, probabilities)
+    return {"metric": name, "validation_score": score, "validation_score_error": error}
 
 
 @dataclass(frozen=True)
