@@ -36,10 +36,10 @@ def main(argv: list[str] | None = None) -> int:
     print(found)
     guesses = found.guesses()
     found = found.with_answers(guesses if arguments.yes else _ask(guesses))
+    dataset = onboarding.loaded(found)  # what is wrong with the files shows before anything is written
     written = onboarding.write(found)
     for path in written:
         print(f"written: {path}")
-    dataset = loaders.load(slug, "kaggle")
     examples = written[0].parent / "examples.png"
     onboarded.sheet(dataset.competition, dataset.train_images, dataset.train_labels, examples)
     print(f"examples: {examples}")
@@ -58,7 +58,9 @@ def _ask(guesses: dict[str, Any]) -> dict[str, Any]:
         UserError: nobody can answer.
     """
     if not sys.stdin or not sys.stdin.isatty() or "JPY_PARENT_PID" in os.environ:
-        raise UserError("there is nobody to ask; add --yes to take what was found, and edit competition.yaml after that.")
+        raise UserError(
+            "there is nobody to ask; add --yes to take what was found, and edit competition.yaml after that."
+        )
     answers = {}
     for name, guess in guesses.items():
         shown = ("yes" if guess else "no") if isinstance(guess, bool) else guess

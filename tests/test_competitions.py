@@ -8,7 +8,6 @@ import pytest
 from kit import competitions
 from kit.errors import UserError
 
-
 WITH_SAMPLE = [name for name in competitions.names() if competitions.get(name).sample]
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-
 Colour = tuple[int, int, int]  # red, green, blue
 
 SIDE = 32

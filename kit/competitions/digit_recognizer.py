@@ -5,7 +5,6 @@ Reference: https://www.kaggle.com/competitions/digit-recognizer
 
 import numpy as np
 
-
 SIDE, BOX = 28, 20  # MNIST's digits fill a box of 20 × 20, centred by their mass in 28 × 28
 TRAIN_SHARE = 0.83
 

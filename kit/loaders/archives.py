@@ -92,7 +92,9 @@ class ZipArchive(Archive):
             files = self._files(archive)
         for one in files:
             if one.flag_bits & 1 or one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise UserError(f"{self.where}: {one.filename[:99]} is encrypted, or compressed in a rare way; zip it anew.")
+                raise UserError(
+                    f"{self.where}: {one.filename[:99]} is encrypted, or compressed in a rare way; zip it anew."
+                )
         return self._checked([Member(one.filename, one.file_size, str(one.CRC)) for one in files])
 
     def contents(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:

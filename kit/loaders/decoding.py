@@ -163,10 +163,9 @@ def _cropped(image: "Image.Image", box: tuple[int, int]) -> "Image.Image":
         return image
     share = min(image.width / box[0], image.height / box[1])
     width, height = share * box[0], share * box[1]
-    left, top = (image.width - width) / 2, (image.height - height) / 2
-    return image.resize(
-        box, Image.Resampling.BICUBIC, box=(left, top, left + width, top + height), reducing_gap=2.0
-    )
+    left, top = max(0.0, (image.width - width) / 2), max(0.0, (image.height - height) / 2)
+    right, bottom = min(left + width, image.width), min(top + height, image.height)  # rounding may lead past the edge
+    return image.resize(box, Image.Resampling.BICUBIC, box=(left, top, right, bottom), reducing_gap=2.0)
 
 
 def _padded(image: "Image.Image", box: tuple[int, int]) -> "Image.Image":

@@ -157,7 +157,9 @@ def locate(competition: Competition, data_dir: str | os.PathLike[str] = "data") 
     Raises:
         UserError: a folder cannot be looked into.
     """
-    folders = [folder / competition.name for folder in (pathlib.Path(data_dir), KAGGLE_INPUT, KAGGLE_INPUT / "competitions")]
+    folders = [
+        folder / competition.name for folder in (pathlib.Path(data_dir), KAGGLE_INPUT, KAGGLE_INPUT / "competitions")
+    ]
     if competition.folder:
         folders.insert(0, pathlib.Path(competition.folder))
     candidates = (_files(competition, folder) for folder in folders)

@@ -145,9 +145,7 @@ def _without_texts(
             for name, place in places.items():
                 text = fields[place].strip().decode("utf-8", "replace")
                 if not text:
-                    raise UserError(
-                        f"{where}, line {line}, column {place + 1} {name!r}: the field is empty; {remedy}"
-                    )
+                    raise UserError(f"{where}, line {line}, column {place + 1} {name!r}: the field is empty; {remedy}")
                 texts[name].append(text)
                 fields[place] = b"0"
             lines[number] = b",".join(fields)

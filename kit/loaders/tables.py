@@ -13,9 +13,7 @@ from kit.loaders.tree import buffered
 LONGEST_FIELD = 1 << 16
 
 
-def columns(
-    stream: BinaryIO, where: str, wanted: Sequence[str], remedy: str, *, only: bool = False
-) -> list[list[str]]:
+def columns(stream: BinaryIO, where: str, wanted: Sequence[str], remedy: str, *, only: bool = False) -> list[list[str]]:
     """Read some columns of a table.
 
     Args:
@@ -74,9 +72,7 @@ def as_ids(texts: Sequence[str]) -> np.ndarray:
     return np.array(texts, dtype=np.str_)
 
 
-def as_labels(
-    texts: Sequence[str], names: Sequence[str], where: str, column: str, remedy: str
-) -> np.ndarray:
+def as_labels(texts: Sequence[str], names: Sequence[str], where: str, column: str, remedy: str) -> np.ndarray:
     """Return the class's number of each label, (n,) int64.
 
     Args:

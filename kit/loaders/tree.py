@@ -11,7 +11,7 @@ import io
 import os
 import pathlib
 import posixpath
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -111,7 +111,7 @@ class Tree:
             with source as stream:
                 yield stream
 
-    def contents(self, paths: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    def contents(self, paths: Collection[str]) -> Generator[tuple[str, bytes], None, None]:
         """Yield path and content of files, in the order in which they lie in their archives.
 
         Raises:

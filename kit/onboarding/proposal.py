@@ -11,6 +11,7 @@ import yaml
 from kit import competitions, files, zoo
 from kit.competitions import Competition, facts, folders
 from kit.errors import UserError
+from kit.loaders import Dataset, kaggle_files, kaggle_source
 from kit.loaders.tree import Tree
 
 SMALL = 64  # pixels: larger images are photos
@@ -80,6 +81,18 @@ class Proposal:
         usual = pathlib.Path("data") / self.slug
         here = self.folder.resolve()
         return self.fields if here == usual.resolve() else {**self.fields, "folder": str(here)}
+
+
+def loaded(proposal: Proposal) -> Dataset:
+    """Read all images of a competition that has no file of facts yet.
+
+    Raises:
+        UserError: the facts do not fit together, or a file is damaged.
+    """
+    made = dataclasses.replace(proposal.competition(), folder=str(proposal.folder.resolve()))
+    there = kaggle_files.locate(made)
+    assert there is not None  # the survey has found files
+    return kaggle_source.load(made, there)
 
 
 def write(proposal: Proposal) -> list[pathlib.Path]:

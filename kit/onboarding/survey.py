@@ -68,7 +68,9 @@ def _sample(tree: Tree) -> Table:
         raise UserError(f"{tree.where(sample.path)} has no rows of an id and a prediction; the kit cannot serve it.")
     for name in sample.header[1:]:
         if kind := NOT_CLASSIFICATION.get(name.strip().lower()):
-            raise UserError(f"column {name!r} of the sample submission asks for {kind}; the kit classifies whole images.")
+            raise UserError(
+                f"column {name!r} of the sample submission asks for {kind}; the kit classifies whole images."
+            )
     if len({row[0] for row in sample.rows}) < len(sample.rows):
         raise UserError("the sample submission has several rows an image (detection, segmentation or multi-label); "
                         "the kit predicts one class an image.")  # fmt: skip
@@ -114,9 +116,16 @@ def _of_tables(tree: Tree, sample: Table) -> dict[str, Any]:
         what = "several label columns (multi-label)" if labels else "no label column"
         raise UserError(f"{tree.where(train.path)} has {what}; the kit needs one column of classes.")
     texts = _table(tree, train.path).column(labels[0])
-    values = [value for row in train.rows for name, value in zip(train.header, row, strict=True) if name in shared and name != id_column]
+    values = [
+        value
+        for row in train.rows
+        for name, value in zip(train.header, row, strict=True)
+        if name in shared and name != id_column
+    ]
     if not all(value.strip().isdigit() and int(value) <= 255 for value in values):
-        raise UserError(f"{tree.where(train.path)} holds other numbers than pixels from 0 to 255; it is no image table.")
+        raise UserError(
+            f"{tree.where(train.path)} holds other numbers than pixels from 0 to 255; it is no image table."
+        )
     numbered = pixels == [f"pixel{number}" for number in range(len(pixels))]
     return {
         "image_shape": _square(len(pixels), tree.where(test.path)),
@@ -133,7 +142,9 @@ def _square(count: int, where: str) -> list[int]:
         side = math.isqrt(count // channels)
         if side * side * channels == count:
             return [side, side, channels]
-    raise UserError(f"{where} has {count} pixels an image, which is no square; write image_shape into a competition.yaml.")
+    raise UserError(
+        f"{where} has {count} pixels an image, which is no square; write image_shape into a competition.yaml."
+    )
 
 
 def _of_images(tree: Tree, sample: Table, paths: list[str]) -> dict[str, Any]:
@@ -144,7 +155,9 @@ def _of_images(tree: Tree, sample: Table, paths: list[str]) -> dict[str, Any]:
     ambiguous = [path for path in paths if "test" in posixpath.dirname(path).lower()]
     folders = Counter(map(posixpath.dirname, ambiguous or found))
     if not folders:
-        raise UserError(f"no image is called as the sample submission's ids, such as {ids[0][:60]!r}; the kit needs that.")
+        raise UserError(
+            f"no image is called as the sample submission's ids, such as {ids[0][:60]!r}; the kit needs that."
+        )
     test = folders.most_common(1)[0][0]
     train = [path for path in paths if not images.within(path, test) or not test]
     files: dict[str, Any] = {"test": test, "sample_submission": sample.path}
@@ -157,9 +170,7 @@ def _of_images(tree: Tree, sample: Table, paths: list[str]) -> dict[str, Any]:
     return {"image_shape": _shape(tree, train or paths), **fields}
 
 
-def _labelled(
-    tree: Tree, sample: Table, train: list[str], test: str, files: dict[str, Any]
-) -> dict[str, Any] | None:
+def _labelled(tree: Tree, sample: Table, train: list[str], test: str, files: dict[str, Any]) -> dict[str, Any] | None:
     known = images.by_id(train, "")
     for table in _tables(tree, sample):
         if len(table.header) < 2 or not table.rows:
@@ -169,10 +180,14 @@ def _labelled(
             if sum(one in known for one in texts[:200]) < 0.9 * len(texts[:200]):
                 continue
             if len(set(texts)) < len(texts):
-                raise UserError(f"{table.path} has several rows an image (detection or multi-label); one class an image is needed.")
+                raise UserError(
+                    f"{table.path} has several rows an image (detection or multi-label); one class an image is needed."
+                )
             others = [name for name in table.header if name != id_column]
             label = _label_column(table, others, sample)
-            folder = posixpath.commonpath([posixpath.dirname(known[one]) or "." for one in texts if one in known] or ["."])
+            folder = posixpath.commonpath(
+                [posixpath.dirname(known[one]) or "." for one in texts if one in known] or ["."]
+            )
             files |= {"layout": "labelled-images", "train": "" if folder == "." else folder, "labels": table.path,
                       "id_column": id_column, "label_column": label}  # fmt: skip
             files["train"] = files["train"] or "."
@@ -188,8 +203,12 @@ def _label_column(table: Table, others: list[str], sample: Table) -> str:
         if fitting:
             return fitting[0]
     if set(sample.header[1:]) <= set(others):
-        raise UserError(f"{table.path} has a column a class (multi-label, or one-hot); the kit needs one column of classes.")
-    raise UserError(f"{table.path}: which of {', '.join(others)[:100]} is the label is not clear; write a competition.yaml.")
+        raise UserError(
+            f"{table.path} has a column a class (multi-label, or one-hot); the kit needs one column of classes."
+        )
+    raise UserError(
+        f"{table.path}: which of {', '.join(others)[:100]} is the label is not clear; write a competition.yaml."
+    )
 
 
 def _by_folder(train: list[str], files: dict[str, Any]) -> dict[str, Any] | None:
@@ -219,17 +238,24 @@ def _classes(texts: list[str], column: str, unique: bool = False) -> list[str]:
         raise UserError(f"column {column!r}: some labels are empty; the kit needs a class for every image.")
     if all(re.fullmatch(r"-?\d+", name) for name in names):
         if len(names) > MOST_CLASSES or (not unique and len(names) > max(20, len(texts) // 2)):
-            raise UserError(f"column {column!r} holds {len(names):,} different numbers: a regression; the kit classifies.")
+            raise UserError(
+                f"column {column!r} holds {len(names):,} different numbers: a regression; the kit classifies."
+            )
         return sorted(names, key=int)
     if all(re.fullmatch(r"-?\d*\.?\d+(e-?\d+)?", name, re.IGNORECASE) for name in names):
         if any(float(name) != int(float(name)) for name in names):
             raise UserError(f"column {column!r} holds fractions: a regression; the kit classifies.")
         return sorted(names, key=float)
     parts = Counter(part for name in names for part in re.split(r"[ ,|;]+", name))
-    if not unique and len(names) > 3 and sum(count > 1 for count in parts.values()) > 0.6 * len(parts) and any(
-        part in names for part in parts if part not in (next(iter(names)),)
+    if (
+        not unique
+        and len(names) > 3
+        and sum(count > 1 for count in parts.values()) > 0.6 * len(parts)
+        and any(part in names for part in parts if part not in (next(iter(names)),))
     ):
-        raise UserError(f"column {column!r} holds several labels an image, such as {max(names, key=len)[:40]!r}: multi-label.")
+        raise UserError(
+            f"column {column!r} holds several labels an image, such as {max(names, key=len)[:40]!r}: multi-label."
+        )
     if not 2 <= len(names) <= MOST_CLASSES or (not unique and len(names) > max(20, len(texts) // 2)):
         raise UserError(f"column {column!r} holds {len(names):,} different texts; these cannot be the classes.")
     return sorted(names)
@@ -258,7 +284,9 @@ def _submission(sample: Table, fields: dict[str, Any]) -> dict[str, Any]:
         by_text = {re.sub(r"\W", "", one).lower(): one for one in header[1:]}
         columns = [by_text.get(re.sub(r"\W", "", name).lower(), "") for name in names]
         if len(header) - 1 != len(names) or "" in columns:
-            raise UserError("the sample submission's columns are not the classes (multi-label?); the kit predicts one class an image.")
+            raise UserError(
+                "the sample submission's columns are not the classes (multi-label?); the kit predicts one class an image."
+            )
         found: dict[str, Any] = {"id_column": header[0], "predicts": "probabilities", "metric": "log-loss"}
         if list(header[1:]) != columns:
             found["class_names"] = [names[columns.index(one)] for one in header[1:]]

@@ -62,7 +62,9 @@ def write(path: pathlib.Path, competition: Competition, test_ids: np.ndarray, pr
     """
     test_ids, predicted = np.asarray(test_ids), np.asarray(predicted)
     if test_ids.ndim != 1 or predicted.shape not in (test_ids.shape, (len(test_ids), competition.classes)):
-        raise ValueError(f"{test_ids.shape} ids and {predicted.shape} labels or rows of probabilities: one for each id is needed.")
+        raise ValueError(
+            f"{test_ids.shape} ids and {predicted.shape} labels or rows of probabilities: one for each id is needed."
+        )
     rows: Iterable[tuple[Any, ...]]
     if competition.predicts == "label":
         rows = zip(test_ids.tolist(), _texts(competition, predicted), strict=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from kit import competitions, files, metrics, tracking
 from kit.errors import Failure, UserError, printable
-from kit.metrics import METRICS, Metric
 from kit.kaggle_client import Kaggle, Retries, Submission
+from kit.metrics import METRICS, Metric
 from kit.submission.following import Report, recorded, waiting
 from kit.submission.ledger import Ledger, Line
 from kit.submission.sending import find, reconcile
@@ -73,9 +73,7 @@ def _note(error: Exception) -> None:
     print(f"note: scores as last known; {printable(error)}", file=sys.stderr)
 
 
-def best_first(
-    lines: list[Line], listed: list[Submission], metric: Metric = METRICS["accuracy"]
-) -> list[Entry]:
+def best_first(lines: list[Line], listed: list[Submission], metric: Metric = METRICS["accuracy"]) -> list[Entry]:
     """Join the ledger's lines with Kaggle's list; best public score first, then those without, newest first."""
     entries, known = [], set()
     for line in lines:

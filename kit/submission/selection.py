@@ -159,7 +159,12 @@ def better(run: Run, reached: Metrics, competition: Competition) -> list[str]:
     """Name the best run where it is better than `run`."""
     first = next(iter(candidates(competition)), None)
     metric, own = metrics.named(reached.metric), reached.score
-    if first is None or own is None or first.gain <= metric.gain(own) or first.run.folder.resolve() == run.folder.resolve():
+    if (
+        first is None
+        or own is None
+        or first.gain <= metric.gain(own)
+        or first.run.folder.resolve() == run.folder.resolve()
+    ):
         return []
     error = first.metrics.score_error
     return [

@@ -62,9 +62,7 @@ def summary(run: Run) -> str:
     if best is not None and reached.score is not None and (other := best.metrics().score) is not None:
         difference = reached.score - other
         ahead = f"{100 * difference:+.2f} points" if metric.name == "accuracy" else f"{difference:+.4f}"
-        lines.append(
-            f"Best of your other runs on these data: {best.name}, {metric.shown(other)} (this one {ahead})."
-        )
+        lines.append(f"Best of your other runs on these data: {best.name}, {metric.shown(other)} (this one {ahead}).")
     if config.data.limit:
         lines.append(f"Trained on a part of the data only (--limit {config.data.limit}).")
     return "\n".join(lines)

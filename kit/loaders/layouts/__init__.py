@@ -1,7 +1,7 @@
 """One reader for each layout of a competition's files; all return the same four arrays.
 
-    read(competition, files) -> train_images (n, h, w, c) uint8, train_labels (n,) int64,
-                                test_images (m, h, w, c) uint8, test_ids (m,) int64 or texts
+read(competition, files) -> train_images (n, h, w, c) uint8, train_labels (n,) int64,
+                            test_images (m, h, w, c) uint8, test_ids (m,) int64 or texts
 """
 
 import importlib

@@ -1,5 +1,6 @@
 """What the layouts of image files share: which files are a folder's images, and how they become arrays."""
 
+import contextlib
 import posixpath
 import re
 from collections.abc import Sequence
@@ -85,8 +86,11 @@ def read(competition: Competition, tree: Tree, paths: Sequence[str], title: str)
         )
     images = np.empty((len(paths), *competition.image_shape), np.uint8)
     row_of = {path: row for row, path in enumerate(paths)}
-    contents = ((row_of[path], path, content) for path, content in tree.contents(paths))
-    decoding.decode_all(contents, images, competition.fit, tree.where, tree.remedy, title)
+    if len(row_of) < len(paths):
+        raise UserError(f"{tree.folder}: two ids mean the same image; make them the images' whole names.")
+    with contextlib.closing(tree.contents(paths)) as found:
+        contents = ((row_of[path], path, content) for path, content in found)
+        decoding.decode_all(contents, images, competition.fit, tree.where, tree.remedy, title)
     return images
 
 

@@ -20,8 +20,6 @@ def read(competition: Competition, tree: Tree) -> Arrays:
         ids, texts = tables.columns(stream, where, (names.id_column, names.label_column), tree.remedy)
     labels = tables.as_labels(texts, competition.label_texts, where, names.label_column, tree.remedy)
     paths = images.for_ids(tree, names.train, ids, where, without=names.test if names.test != names.train else "")
-    of_test = images.for_ids(
-        tree, names.test, [str(one) for one in test_ids], tree.where(names.sample_submission)
-    )
+    of_test = images.for_ids(tree, names.test, [str(one) for one in test_ids], tree.where(names.sample_submission))
     train_images = images.read(competition, tree, paths, names.train or "train")
     return train_images, labels, images.read(competition, tree, of_test, names.test or "test"), test_ids

@@ -23,7 +23,9 @@ def read(competition: Competition, files: KaggleFiles | Tree) -> Arrays:
     test_ids = sample_submission.ids(competition, files)
     numbered = competition.label_texts == tuple(map(str, range(competition.classes)))
     label = names.label_column
-    train, labels, texts = _table(competition, files, names.train, label if numbered else None, () if numbered else (label,))
+    train, labels, texts = _table(
+        competition, files, names.train, label if numbered else None, () if numbered else (label,)
+    )
     if not numbered:
         where = files.where(names.train)
         labels = tables.as_labels(texts[label], competition.label_texts, where, label, files.remedy)
