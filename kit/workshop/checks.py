@@ -38,7 +38,7 @@ def examples(chosen: np.ndarray, images: np.ndarray, labels: np.ndarray, digit: 
         raise StillMissing(
             f"there are {len(wanted):,} images with the label {digit}, and these are {len(chosen):,} others."
         )
-    _good(f"{len(chosen):,} images of a {digit}, each {' × '.join(map(str, chosen.shape[1:]))}.")
+    good(f"{len(chosen):,} images of a {digit}, each {' × '.join(map(str, chosen.shape[1:]))}.")
 
 
 def split(train_images, train_labels, validation_images, validation_labels, whole: int) -> None:
@@ -65,7 +65,7 @@ def split(train_images, train_labels, validation_images, validation_labels, whol
     shares = [np.bincount(part, minlength=truth.max() + 1) / len(part) for part in (train_truth, truth)]
     if np.abs(shares[0] - shares[1]).max() > 1.5 / len(truth):
         raise StillMissing("the digits are not spread alike over both parts: add stratify=labels.")
-    _good(f"{len(train):,} images to learn from, {len(held_out):,} to validate with.")
+    good(f"{len(train):,} images to learn from, {len(held_out):,} to validate with.")
 
 
 def built(network, image_shape: tuple[int, int, int], classes: int) -> None:
@@ -103,7 +103,7 @@ def built(network, image_shape: tuple[int, int, int], classes: int) -> None:
         raise StillMissing(
             f"the last layer has the activation {_activation(own[-1])}: leave it out, logits may be negative."
         )
-    _good(f"{len(convolutions)} convolutions, {network.count_params():,} weights.")
+    good(f"{len(convolutions)} convolutions, {network.count_params():,} weights.")
 
 
 def compiled(network) -> None:
@@ -138,7 +138,7 @@ def compiled(network) -> None:
         raise StillMissing(
             f"a learning rate of {float(rate):g} is too large for {type(network.optimizer).__name__}: try 0.001."
         )
-    _good(f"{type(network.optimizer).__name__} and a loss that fits the last layer.")
+    good(f"{type(network.optimizer).__name__} and a loss that fits the last layer.")
 
 
 def trained(clock: Stopwatch, least: float = 0.2) -> None:
@@ -156,7 +156,7 @@ def trained(clock: Stopwatch, least: float = 0.2) -> None:
             f"{last['val_accuracy']:.1%} of the validation images are right, and guessing gets 10 %: train for more "
             "epochs, or look at the learning rate."
         )
-    _good(f"{last['val_accuracy']:.2%} of the validation images are right after {len(history)} epochs.")
+    good(f"{last['val_accuracy']:.2%} of the validation images are right after {len(history)} epochs.")
 
 
 def probabilities(chances, images: np.ndarray, classes: int) -> None:
@@ -172,7 +172,7 @@ def probabilities(chances, images: np.ndarray, classes: int) -> None:
         raise StillMissing(
             "these are logits: the rows do not add up to 1. keras.ops.softmax makes probabilities of them."
         )
-    _good(f"each of the {len(images):,} rows adds up to 1.")
+    good(f"each of the {len(images):,} rows adds up to 1.")
 
 
 def mistakes(wrong, labels: np.ndarray, chances: np.ndarray) -> None:
@@ -185,7 +185,7 @@ def mistakes(wrong, labels: np.ndarray, chances: np.ndarray) -> None:
         raise StillMissing("these are the right ones: != instead of == finds the wrong ones.")
     if not np.array_equal(np.sort(wrong.ravel()), wanted):
         raise StillMissing(f"{len(wanted):,} predictions are wrong, and these are {wrong.size:,} other rows.")
-    _good(f"{len(wanted):,} of {len(labels):,} are wrong, {len(wanted) / len(labels):.2%}.")
+    good(f"{len(wanted):,} of {len(labels):,} are wrong, {len(wanted) / len(labels):.2%}.")
 
 
 def predicted(digits, dataset: Dataset) -> None:
@@ -202,7 +202,7 @@ def predicted(digits, dataset: Dataset) -> None:
         raise StillMissing(f"the digits are {digits.dtype}; whole numbers are wanted.")
     if len(np.unique(digits)) == 1:
         raise StillMissing(f"every prediction is {digits[0]}: was this network trained?")
-    _good(f"{count:,} predictions.")
+    good(f"{count:,} predictions.")
 
 
 def written(path: str | pathlib.Path, dataset: Dataset) -> None:
@@ -214,7 +214,7 @@ def written(path: str | pathlib.Path, dataset: Dataset) -> None:
         checked = submission.check(path, dataset.competition, dataset.test_ids)
     except UserError as error:
         raise StillMissing(str(error)) from None
-    _good(f"{path} has {len(checked.labels):,} rows, as the competition wants them.")
+    good(f"{path} has {len(checked.labels):,} rows, as the competition wants them.")
 
 
 def sent(path: str | pathlib.Path, dataset: Dataset, validation_accuracy: float) -> None:
@@ -242,7 +242,7 @@ def sent(path: str | pathlib.Path, dataset: Dataset, validation_accuracy: float)
         raise StillMissing("Kaggle has it, and there is no score yet: !python -m kit.submit --status waits for it.")
     gap = last.public_score - validation_accuracy
     words = f"{abs(gap):.5f} {'above' if gap > 0 else 'below'} your validation accuracy"
-    _good(f"public score {last.public_score:.5f}, {words}.")
+    good(f"public score {last.public_score:.5f}, {words}.")
 
 
 def _filled(value):
@@ -282,5 +282,6 @@ def _strides(layer) -> int:
     return max(np.atleast_1d(layer.strides))
 
 
-def _good(words: str) -> None:
-    print(f"✓ {words}")
+def good(message: str) -> None:
+    """Print that a check is content."""
+    print(f"✓ {message}")
