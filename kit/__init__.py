@@ -1,6 +1,25 @@
-"""A submission kit for Kaggle's image-classification playgrounds: from joined to scored.
+"""A submission kit for Kaggle's image competitions: from joined to scored.
 
-`python -m kit` lists the commands; `import kit` costs nothing: every room is imported when it is entered.
+    import kit
+    data = kit.load("digit-recognizer")
+    run = kit.fit(data, model="fast_cnn", epochs=4)
+    run.accuracy, run.network, run.history, run.predict(images), run.evaluate(), run.submit(dry_run=True)
+    kit.runs.table()
+
+`python -m kit` lists the commands. Importing the package costs nothing: rooms are imported when they are first touched.
 """
 
-__version__ = "0.1.0"
+from kit import interrupts as _interrupts
+from kit import lazy_imports as _lazy_imports
+
+__version__ = "0.2.0"
+__all__ = ["Run", "fit", "load", "resume"]
+
+_ROOMS = (
+    "competitions", "ensemble", "errors", "evaluation", "figures", "kaggle_client", "loaders", "metrics", "photos",
+    "prediction", "recipes", "runs", "submission", "tracking", "workshop", "zoo",
+)  # fmt: skip
+__getattr__, __dir__ = _lazy_imports.attributes(__name__, dict.fromkeys(__all__, "api"), _ROOMS)
+
+if _interrupts.started_as_command():
+    _interrupts.stop_quietly()

@@ -1,11 +1,28 @@
-"""The two exceptions that a user is meant to read, and what they share."""
+"""The two exceptions that a user is meant to read, and how their texts are made safe to show."""
+
+import re
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+
+
+def printable(text: object) -> str:
+    """Return `text` as one line that is safe to print, wherever it comes from.
+
+    Line breaks and tabs become spaces. Other control characters, invisible characters and those that reverse the
+    direction of writing are escaped, so that a file's name cannot move the cursor or hide what follows it.
+    """
+    return _UNSAFE.sub(_escaped, " ".join(re.split(r"[\t\n\v\f\r]+", str(text))))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 class Readable(Exception):
     """An exception whose text is all that a person needs; notebooks show it without a traceback."""
 
     def _render_traceback_(self) -> list[str]:
-        return [str(self)]
+        return [printable(self)]
 
 
 class UserError(Readable):

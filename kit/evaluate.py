@@ -1,15 +1,13 @@
 """python -m kit.evaluate: what a run gets right and wrong on out-of-fold images, as a table and an HTML report."""
 
-import argparse
-
 from kit import tracking
 from kit.backend import start_keras
-from kit.command_line import DONE, command
+from kit.command_line import DONE, Parser, command
 
 
 @command
 def main(argv: list[str] | None = None) -> int:
-    """Judge the run that the flags name; print its scores, write its report."""
+    """Score the run that the flags name; print its scores, write its report."""
     arguments = _parser().parse_args(argv)
     run = tracking.find(arguments.run)
     from kit import loaders
@@ -30,12 +28,18 @@ def main(argv: list[str] | None = None) -> int:
     return DONE
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m kit.evaluate", description=__doc__.partition(": ")[2])
-    parser.add_argument("run", metavar="RUN", help="a run's or an ensemble's folder or name")
-    parser.add_argument(
-        "--data-dir", default="data", metavar="FOLDER", help="of the competitions' files (default: data)"
+def _parser() -> Parser:
+    parser = Parser(
+        "kit.evaluate",
+        "Score a run or an ensemble on images that its networks were not trained on.",
+        [
+            ("python -m kit.evaluate fast-1", "a table here, the report in runs/<competition>/fast-1/report.html"),
+            ("python -m kit.evaluate digit-recognizer/fast-1", "where two competitions have a run of that name"),
+            ("python -m kit.evaluate fast-1 --data-dir ~/data", "where the data have moved"),
+        ],
     )
+    parser.add_argument("run", metavar="RUN", help="a run's or an ensemble's folder or name")
+    parser.add_argument("--data-dir", metavar="FOLDER", help="of the competitions' files (the run's own)")
     return parser
 
 

@@ -38,6 +38,15 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         fresh.write_text(text, encoding="utf-8", newline="\n")
 
 
+def user_cache() -> pathlib.Path | None:
+    """Return the folder for what the kit may keep between commands, or None for a user without a home."""
+    configured = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return pathlib.Path(configured or pathlib.Path.home() / ".cache") / "kaggle-submission-kit"
+    except RuntimeError:  # no HOME, and a user without an entry in the password file
+        return None
+
+
 def sweep(folder: pathlib.Path) -> None:
     """Remove what killed processes left in `folder` of files not yet whole; nobody else may write there."""
     for fresh in folder.glob(".*-????????.*"):

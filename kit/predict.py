@@ -1,58 +1,49 @@
-"""python -m kit.predict: a trained run's view of the competition's test images, or of your own pictures."""
+"""python -m kit.predict: a run's predictions for the competition's test images again, or for your own photos."""
 
-import argparse
-
-from kit import competitions, tracking
+from kit import tracking
 from kit.backend import start_keras
-from kit.command_line import DONE, command
-from kit.errors import UserError
-from kit.recipes import recipe
+from kit.command_line import DONE, Parser, command
 
 
 @command
 def main(argv: list[str] | None = None) -> int:
-    """Predict test images again, with or without test-time augmentation, or pictures from files."""
+    """Predict test images again, with or without test-time augmentation, or photos from files."""
     arguments = _parser().parse_args(argv)
     run = tracking.find(arguments.run)
-    if not run.network_paths():
-        raise UserError(f"{run.folder} has no network of its own; predict with one of the runs that it was made of.")
+    run.metrics()
+    start_keras()
     if arguments.images:
         from kit.photos import report
 
-        start_keras()
         return report(run, arguments.images)
-    from kit import loaders, submission
-    from kit.loaders.limit import limited
+    from kit.prediction import predict_again
+    from kit.training import output
 
-    config = run.config()
-    dataset = limited(loaders.load(config["competition"], config["source"], arguments.data_dir), config["limit"])
-    print(loaders.describe(dataset), flush=True)
-    start_keras()
-    from kit.training import session
-
-    chosen = recipe.from_dict({**config["recipe"], **({"tta": True} if arguments.tta else {})})
-    target = tracking.place(run.competition, f"{run.name}-tta") if chosen.tta and not config["recipe"]["tta"] else run
-    if target.finished and target != run:
-        raise UserError(f"{target.folder} exists already; remove it to predict again.")
-    metrics = session.predict_again(dataset, chosen, run, target)
-    rules = competitions.get(run.competition)
-    submission.write(target.submission, rules, dataset.test_ids, target.test().argmax(axis=1).astype("uint8"))
-    before = run.metrics()["validation_accuracy"]
-    if metrics["validation_accuracy"] is not None and before is not None:
-        print(f"validation accuracy {metrics['validation_accuracy']:.2%} ({run.name}: {before:.2%})")
+    print(f"predicting with {run.folder}", flush=True)
+    target = predict_again(run, arguments.tta, arguments.data_dir)
+    print(output.summary(target))
     print(f"run: {target.folder}")
     print(f"submission: {target.submission}")
     return DONE
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m kit.predict", description=__doc__.partition(": ")[2])
-    parser.add_argument("run", metavar="RUN", help="a run's folder or name")
-    parser.add_argument("--images", nargs="+", metavar="FILE", help="pictures of your own, any size and colour")
-    parser.add_argument("--tta", action="store_true", help="test-time augmentation; leaves a run of its own, RUN-tta")
-    parser.add_argument(
-        "--data-dir", default="data", metavar="FOLDER", help="of the competitions' files (default: data)"
+def _parser() -> Parser:
+    parser = Parser(
+        "kit.predict",
+        "Predict with a run or an ensemble: the competition's test images again, or photos of your own.",
+        [
+            (
+                "python -m kit.predict fast-1 --images my-digit.png 'photos/*.jpg'",
+                "the likeliest classes of each",
+            ),
+            ("python -m kit.predict fast-1 --tta", "test-time augmentation; leaves the run fast-1-tta"),
+            ("python -m kit.predict fast-1", "write the submission CSV again"),
+        ],
     )
+    parser.add_argument("run", metavar="RUN", help="a run's or an ensemble's folder or name")
+    parser.add_argument("--images", nargs="+", metavar="FILE", help="photos or drawings of your own, any size")
+    parser.add_argument("--tta", action="store_true", help="average over augmented copies")
+    parser.add_argument("--data-dir", metavar="FOLDER", help="of the competitions' files (the run's own)")
     return parser
 
 

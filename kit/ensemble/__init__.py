@@ -1,10 +1,10 @@
-"""Ensembles of runs: estimators on the members' probabilities, judged by nested folds, and the run that they leave.
+"""Ensembles of runs: estimators on the members' probabilities, scored by nested folds, and the run that they leave.
 
     members = kit.ensemble.gather(["resnet_*"], competition="digit-recognizer")
     climbed = kit.ensemble.HillClimb().fit(members.oof, members.labels)
-    honest = kit.ensemble.nested_probabilities(kit.ensemble.HillClimb(), members.oof, members.labels)
+    out_of_fold = kit.ensemble.nested_probabilities(kit.ensemble.HillClimb(), members.oof, members.labels)
     labels = climbed.predict(members.test())
-    kit.ensemble.write(kit.ensemble.place("digit-recognizer", "top"), members, "hill-climb", climbed, honest)
+    run = kit.ensemble.join(kit.ensemble.place("digit-recognizer", "top"), members, "mean", kit.ensemble.Mean())
 
 The estimators keep scikit-learn's contract, with the members as an array's first axis: `fit(oof, labels)` takes
 (members, n, classes), `predict_proba(test)` (members, m, classes).
@@ -26,7 +26,6 @@ _MODULE = {
     "nested_probabilities": "scoring",
     "place": "build",
     "read": "members",
-    "write": "build",
 }
 __all__ = sorted(_MODULE)
 __getattr__, __dir__ = lazy_imports.attributes(__name__, _MODULE)

@@ -3,10 +3,10 @@
 import argparse
 import datetime
 
-from kit import competitions
-from kit.command_line import DONE, command
-from kit.ensemble.registry import METHODS
+from kit import competitions, tracking
+from kit.command_line import DONE, Parser, command
 from kit.errors import UserError
+from kit.recipes.plan import METHODS
 
 SNAPSHOT = "snapshot"
 
@@ -16,6 +16,7 @@ def main(argv: list[str] | None = None) -> int:
     """Join the runs that the flags name; print how good the ensemble is and where it lies."""
     arguments = _parser().parse_args(argv)
     _check(arguments)
+    print("reading the runs and their data", flush=True)
 
     from kit import ensemble, loaders
 
@@ -23,48 +24,49 @@ def main(argv: list[str] | None = None) -> int:
         members = ensemble.gather_snapshots(arguments.runs[0], arguments.competition, arguments.data_dir)
     else:
         members = ensemble.gather(arguments.runs, arguments.competition, arguments.data_dir)
-    name = arguments.name or f"ensemble-{datetime.datetime.now():%Y%m%d-%H%M%S}"
-    run = ensemble.place(members.dataset.competition.name, name)
     if arguments.weights is not None and len(arguments.weights) != len(members.runs):
         raise UserError(
             f"--weights: {len(arguments.weights)} weights for {len(members.runs)} runs; give one a run, in their order."
         )
+    name = arguments.name or f"ensemble-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    run = ensemble.place(members.dataset.competition.name, name)
     print(loaders.describe(members.dataset))
     estimator = ensemble.estimator(arguments.method, arguments.geometric, arguments.weights, arguments.seed)
-    ensemble.join(run, members, arguments.method, estimator, arguments.seed)
-    print(f"figures: {run.figures}")
+    run = ensemble.join(run, members, arguments.method, estimator, arguments.seed, unique=arguments.name is None)
+    print(
+        f"\nnext:\n  python -m kit.evaluate {tracking.reference(run)}\n  python -m kit.submit {tracking.reference(run)}"
+    )
     print(f"run: {run.folder}")
     print(f"submission: {run.submission}")
     return DONE
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m kit.ensemble",
-        description="Join runs of one competition into an ensemble; write its run and its submission CSV.",
-        epilog="mean: every run counts the same. weighted: by --weights, or fitted to the lowest out-of-fold log-loss. "
+def _parser() -> Parser:
+    parser = Parser(
+        "kit.ensemble",
+        "Join runs of one competition into an ensemble; write its run and its submission CSV.",
+        [
+            ("python -m kit.ensemble 'resnet_*' digit_cnn-1", "the plain mean of all runs that the names fit"),
+            ("python -m kit.ensemble 'fast*' --method hill-climb", "greedy selection by out-of-fold accuracy"),
+            ("python -m kit.ensemble snapshots-1 --method snapshot", "of one training with --snapshots N"),
+        ],
+        "mean: every run counts the same. weighted: by --weights, or fitted to the lowest out-of-fold log-loss. "
         "hill-climb: greedy selection by out-of-fold accuracy. stack: logistic regression on the runs' logits. "
         "snapshot: the mean of one run's snapshots, of a training with --snapshots N.",
     )
     parser.add_argument(
         "runs", nargs="+", metavar="RUN", help="a run's folder or name, or a pattern such as 'resnet_*'"
     )
-    parser.add_argument(
-        "--method", choices=(*METHODS, SNAPSHOT), default="mean", help="how they are joined (default: mean)"
-    )
+    parser.add_argument("--method", choices=(*METHODS, SNAPSHOT), default="mean", help="how they are joined")
     parser.add_argument(
         "--geometric", action="store_true", help="of mean, weighted, snapshot: average logits, not probabilities"
     )
     parser.add_argument("--weights", type=_weights, metavar="W,W,…", help="weighted: one a run, in the runs' order")
+    parser.add_argument("--name", metavar="NAME", help="of the run and its submission (ensemble, date and time)")
+    parser.add_argument("--competition", metavar="C", help=f"{', '.join(competitions.names())} (the runs' own)")
+    parser.add_argument("--data-dir", metavar="FOLDER", help="of the competitions' files (the runs' own)")
     parser.add_argument(
-        "--name", metavar="NAME", help="of the run and its submission (default: ensemble, date and time)"
-    )
-    parser.add_argument("--competition", metavar="C", help=f"{', '.join(competitions.names())}; default: the runs' own")
-    parser.add_argument(
-        "--data-dir", default="data", metavar="FOLDER", help="of the competitions' files (default: data)"
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the folds that judge, and of hill-climb's bags"
+        "--seed", type=int, default=0, metavar="N", help="of the folds that score, and of hill-climb's bags"
     )
     return parser
 
@@ -91,8 +93,8 @@ def _check(arguments) -> None:
             raise UserError(f"--weights goes with --method weighted, not {arguments.method}.")
         if not all(0 <= weight < float("inf") for weight in arguments.weights) or not sum(arguments.weights):
             raise UserError("--weights: each must be 0 or more, and not all 0.")
-    if arguments.seed < 0:
-        raise UserError(f"--seed {arguments.seed}: take 0 or more.")
+    if not 0 <= arguments.seed < 2**32:
+        raise UserError(f"--seed {arguments.seed}: take a number from 0 to {2**32 - 1}.")
 
 
 if __name__ == "__main__":

@@ -77,19 +77,19 @@ class Weighted(Ensemble):
 
     def predict_proba(self, test: np.ndarray) -> np.ndarray:
         """Return float32 (m, classes) for members' probabilities (members, m, classes)."""
-        pooled = pool(self._predictable(test), self.weights_, self.geometric)
-        if self.temperature_ == 1:
-            return pooled
-        return softmax(np.log(np.maximum(pooled, FLOOR)) / np.float32(self.temperature_))
+        return pool(self._predictable(test), self.weights_, self.geometric, self.temperature_)
 
 
-def pool(probabilities: np.ndarray, weights: np.ndarray, geometric: bool = False) -> np.ndarray:
+def pool(
+    probabilities: np.ndarray, weights: np.ndarray, geometric: bool = False, temperature: float = 1.0
+) -> np.ndarray:
     """Return the weighted mean over the members.
 
     Args:
         probabilities: float32 (members, n, classes).
         weights: (members,), on the simplex.
         geometric: average the logarithms, and bring the rows back to a sum of 1.
+        temperature: what the pooled logits are divided by.
 
     Returns:
         float32 (n, classes).
@@ -97,7 +97,8 @@ def pool(probabilities: np.ndarray, weights: np.ndarray, geometric: bool = False
     pooled = np.zeros(probabilities.shape[1:], np.float32)
     for weight, member in zip(weights.astype(np.float32), probabilities, strict=True):
         pooled += weight * (np.log(np.maximum(member, FLOOR)) if geometric else member)
-    return softmax(pooled) if geometric else pooled
+    pooled = softmax(pooled) if geometric else pooled
+    return pooled if temperature == 1 else softmax(np.log(np.maximum(pooled, FLOOR)) / np.float32(temperature))
 
 
 def _lowest_log_loss(oof, labels, geometric):

@@ -2,10 +2,16 @@
 
 from collections.abc import Sequence
 
-METHODS = ("mean", "weighted", "hill-climb", "stack")
+from kit.ensemble.averaging import Mean, Weighted
+from kit.ensemble.base import Ensemble
+from kit.ensemble.hill_climb import HillClimb
+from kit.ensemble.stacking import Stack
+from kit.recipes.plan import METHODS
+
+__all__ = ["METHODS", "estimator"]
 
 
-def estimator(method: str, geometric: bool = False, weights: Sequence[float] | None = None, seed: int = 0):
+def estimator(method: str, geometric: bool = False, weights: Sequence[float] | None = None, seed: int = 0) -> Ensemble:
     """Make the ensemble of a method, not fitted yet.
 
     Args:
@@ -14,12 +20,10 @@ def estimator(method: str, geometric: bool = False, weights: Sequence[float] | N
         weights: "weighted": one for each member; None to fit them.
         seed: of hill-climb's bags and of stack's inner folds.
     """
-    from kit import ensemble
-
     if method in ("mean", "snapshot"):
-        return ensemble.Mean(geometric)
+        return Mean(geometric)
     if method == "weighted":
-        return ensemble.Weighted(weights, geometric)
+        return Weighted(weights, geometric)
     if method == "hill-climb":
-        return ensemble.HillClimb(random_state=seed)
-    return ensemble.Stack(random_state=seed)
+        return HillClimb(random_state=seed)
+    return Stack(random_state=seed)

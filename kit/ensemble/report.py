@@ -74,8 +74,8 @@ def disagreements(members: Members) -> str:
     return "\n".join(lines)
 
 
-def judged_on(members: Members) -> str:
-    """Say on which training images an ensemble of `members` is judged."""
+def scored_on(members: Members) -> str:
+    """Say on which training images an ensemble of `members` is scored on."""
     every = len(members.dataset.train_labels)
     if len(members.rows) == every:
         return f"all {every:,} training images"

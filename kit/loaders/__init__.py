@@ -1,11 +1,13 @@
 """Where images come from: Kaggle's files, `keras.datasets`, the built-in sample. All give the same `Dataset`."""
 
+import dataclasses
+import functools
 import pathlib
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from kit import competitions
+from kit import competitions, tracking
 from kit.competitions import Competition
 from kit.errors import UserError
 from kit.suggestions import nearest
@@ -40,9 +42,54 @@ class Dataset:
     test_labels: np.ndarray | None = None
     seen: tuple[str, ...] = field(default=())
     duplicates: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    folder: str = "data"
+    limit: int = 0
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """What tells these training data from others, as `kit.tracking.fingerprint` does."""
+        return tracking.fingerprint(self.train_images, self.train_labels)
+
+    def record(self) -> tracking.Data:
+        """Return what a run notes of the data that it was trained on."""
+        return tracking.Data(
+            competition=self.competition.name,
+            source=self.source,
+            folder=self.folder,
+            limit=self.limit,
+            fingerprint=self.fingerprint,
+        )
 
 
-def load(competition: str, source: str = "auto", data_dir: str | pathlib.Path = "data") -> Dataset:
+def load_for(data: tracking.Data, data_dir: str | pathlib.Path | None = None) -> Dataset:
+    """Load the data that a run was trained on, from where they lay then.
+
+    Args:
+        data: the run's `config().data`.
+        data_dir: the folder of all competitions' files, where they have moved.
+
+    Raises:
+        UserError: other data lie there now, or none.
+    """
+    dataset = load(data.competition, data.source, data_dir or data.folder, data.limit)
+    if dataset.fingerprint != data.fingerprint:
+        raise UserError(
+            f"{dataset.origin} holds other images or labels than the run was trained on; give the folder of its own "
+            "data with --data-dir, or train the run again."
+        )
+    return dataset
+
+
+def load(competition: str, source: str = "auto", data_dir: str | pathlib.Path = "data", limit: int = 0) -> Dataset:
+    """Load a competition's images and labels, or `limit` of the training images."""
+    from kit.loaders.limit import limited
+
+    folder = pathlib.Path(data_dir).resolve().as_posix()
+    whole = dataclasses.replace(_load(competition, source, data_dir), folder=folder)
+    return dataclasses.replace(limited(whole, limit), limit=limit)
+
+
+def _load(competition: str, source: str = "auto", data_dir: str | pathlib.Path = "data") -> Dataset:
     """Load a competition's images and labels.
 
     Args:

@@ -11,7 +11,7 @@ figures/             PNGs
 .working/            what an unfinished run goes on from; removed last
 """
 
-from kit.tracking.find import every, find, place
+from kit.tracking.find import every, find, place, reference, unfinished, unused
 from kit.tracking.fingerprint import fingerprint
 from kit.tracking.run import RUNS, SUBMISSIONS, Run, Snapshot
 from kit.tracking.schema import Config, Data, EnsembleConfig, MemberMetrics, Metrics
@@ -30,4 +30,7 @@ __all__ = [
     "find",
     "fingerprint",
     "place",
+    "reference",
+    "unfinished",
+    "unused",
 ]

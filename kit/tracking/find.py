@@ -1,6 +1,7 @@
 """Which run a person means."""
 
 import pathlib
+import shlex
 
 from kit import competitions
 from kit.errors import UserError
@@ -39,6 +40,32 @@ def find(reference: str, competition: str | None = None) -> Run:
         raise UserError(f"several runs are called {reference!r}: {folders}; give the folder.")
     hint = nearest(reference[:200], [run.name for run in known]) or " `python -m kit.runs` shows the runs."
     raise UserError(f"there is no run {reference[:200]!r}.{hint}")
+
+
+def unfinished(competition: str | None = None) -> list[Run]:
+    """Return the trainings and plans that were begun and are not complete, newest first; damaged ones are left out."""
+    found = []
+    for run in reversed(every(competition)):
+        try:
+            if run.state in ("begun", "trained") and run.config().kind in ("network", "plan"):
+                found.append(run)
+        except UserError:
+            continue
+    return found
+
+
+def unused(competition: str, stem: str) -> Run:
+    """Return the run called `stem`, or `stem-2`, `stem-3` …, the first that does not exist yet."""
+    number = 1
+    while (run := place(competition, stem if number == 1 else f"{stem}-{number}")).folder.exists():
+        number += 1
+    return run
+
+
+def reference(run: Run) -> str:
+    """Return what to type for a run: its name, or its competition's and its name where others are called so too."""
+    same = [other for other in every() if other.name == run.name]
+    return shlex.quote(run.name if len(same) < 2 else f"{run.competition}/{run.name}")
 
 
 def place(competition: str, name: str) -> Run:

@@ -11,6 +11,31 @@ import keras
 from kit.errors import UserError
 
 
+def check(wanted: str, batch_size: int) -> None:
+    """Refuse devices that are not there, and batches that they cannot share, before anything is built.
+
+    Args:
+        wanted: as for `prepare`.
+        batch_size: images a step, over all devices together.
+
+    Raises:
+        UserError: there are fewer devices than wanted, or the batch size is not a multiple of their number.
+    """
+    backend, accelerated = keras.backend.backend(), bool(accelerator())
+    available = len(keras.distribution.list_devices()) if backend in ("tensorflow", "jax") else 1
+    if not accelerated and backend == "tensorflow":
+        available = os.cpu_count() or 1  # TensorFlow can show the CPU as that many
+    count = (available if accelerated else 1) if wanted == "auto" else int(wanted)
+    if count > available:
+        kind = "accelerators" if accelerated else "CPU devices"
+        raise UserError(f"devices: {count} wanted, but there are only {available} {kind}.")
+    if batch_size % count:
+        raise UserError(
+            f"devices: {count} devices cannot share batches of {batch_size} images; take --batch-size "
+            f"{count * max(1, round(batch_size / count))}."
+        )
+
+
 def prepare(wanted: str) -> contextlib.AbstractContextManager:
     """Choose the devices and make trainings repeatable on them.
 

@@ -1,7 +1,7 @@
-"""Transfer in two phases: what is new learns while all else is frozen; then the last blocks learn too, but slower.
+"""Fine-tuning in two stages: what is new learns while all else is frozen; then the last blocks learn too, but slower.
 
 Reference: Keras's guide, https://keras.io/guides/transfer_learning/; Howard and Ruder 2018,
-https://arxiv.org/abs/1801.06146 (why the blocks nearest to the head, and a rate of their own).
+https://arxiv.org/abs/1801.06146 (why the blocks nearest to the head, and a learning rate of their own).
 """
 
 import re
@@ -16,8 +16,8 @@ _MEMBER = re.compile(r"(?:member\d+_)*")
 
 
 @dataclass(frozen=True)
-class Phase:
-    """A part of a training with its own optimizer and its own course of the learning rate.
+class Stage:
+    """A part of a training with its own optimizer and its own learning-rate schedule.
 
     Attributes:
         epochs: how many it has at most; `patience` may end it earlier.
@@ -28,12 +28,12 @@ class Phase:
     unfreeze: int = 0
 
 
-def stages(recipe: Recipe) -> list[Phase]:
-    """The phases of a training: one, or two where the recipe unfreezes."""
+def stages(recipe: Recipe) -> list[Stage]:
+    """Return the stages of a training: one, or two where the recipe unfreezes."""
     if not recipe.unfreeze:
-        return [Phase(recipe.epochs)]
+        return [Stage(recipe.epochs)]
     second = recipe.unfreeze_epochs or recipe.epochs // 2
-    return [Phase(recipe.epochs - second), Phase(second, recipe.unfreeze)]
+    return [Stage(recipe.epochs - second), Stage(second, recipe.unfreeze)]
 
 
 def freeze(network: keras.Model, names: list[str]) -> None:
@@ -64,7 +64,7 @@ def check(network: keras.Model, recipe: Recipe) -> None:
 
 
 def unfreeze(network: keras.Model, count: int) -> list[keras.Layer]:
-    """Let the last `count` frozen blocks of convolutions learn, and what is frozen after them; changed in place.
+    """Unfreeze the last `count` frozen blocks of convolutions, and what is frozen after them; changed in place.
 
     A block is the convolutions whose names are the same up to the last `_`, as block5_conv1 and block5_conv2. In a
     `combined` network each member's last blocks are unfrozen. Batch norms stay frozen: on a few small steps their

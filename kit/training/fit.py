@@ -1,18 +1,21 @@
-"""Train one network on one split."""
+"""Train one network on one split: `model.fit` with a callback that validates, checkpoints and stops early."""
 
 import contextlib
+import math
 import pathlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 
-from kit import files
-from kit.recipes.recipe import Recipe
-from kit.training import checkpoint, devices, fine_tuning, optimizers
+from kit import files, metrics
+from kit.errors import Failure
+from kit.recipes import Recipe
+from kit.training import checkpoint, devices, fine_tuning, norm_statistics, optimizers
 from kit.training.augmentation import Augment
 from kit.training.batches import Batches, Epochs
 from kit.training.inference import predict
@@ -36,7 +39,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Places:
+class CheckpointPaths:
     """Where a training keeps what must outlast it: its state after each epoch, and its best network so far."""
 
     state: pathlib.Path
@@ -47,8 +50,8 @@ class Places:
         return self.state.with_name(f"{self.state.stem}-snapshot-{number}.keras")
 
 
-def learner(network: keras.Model, batches: Batches) -> keras.Model:
-    """`network` with the recipe's augmentation before it: one model, and so one compiled step, for both."""
+def training_model(network: keras.Model, batches: Batches) -> keras.Model:
+    """Return `network` with the recipe's augmentation before it: one model, and so one compiled step, for both."""
     inputs = {
         name: keras.Input(shape, dtype=dtype, name=name) for name, (shape, dtype) in batches.input_shapes().items()
     }
@@ -58,7 +61,7 @@ def learner(network: keras.Model, batches: Batches) -> keras.Model:
 def compiled(
     network: keras.Model, batches: Batches, epochs: int | None = None, unfrozen: Sequence[keras.Layer] = ()
 ) -> keras.Model:
-    """`learner`, ready for `fit`: with the recipe's optimizer and loss.
+    """Return the training model, ready for `fit`: with the recipe's optimizer and loss.
 
     Args:
         network: pixels to logits.
@@ -67,7 +70,7 @@ def compiled(
         unfrozen: layers that learn at the recipe's `unfreeze_factor`.
     """
     recipe = batches.recipe
-    model = learner(network, batches)
+    model = training_model(network, batches)
     optimizer = optimizers.build(recipe, network, batches.steps * (epochs or recipe.epochs), unfrozen)
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
     model.compile(optimizer, loss, metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
@@ -79,144 +82,165 @@ def fit(
     network: keras.Model,
     split: Split,
     recipe: Recipe,
-    places: Places | None = None,
+    paths: CheckpointPaths | None = None,
     started: float | None = None,
-) -> list[dict]:
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> list[dict[str, Any]]:
     """Train `network` in place; afterwards it holds the weights that predict (averaged ones, if the recipe says so).
 
     Args:
         network: pixels to logits, as the zoo builds them.
         split: what to train and validate on.
         recipe: how.
-        places: where to keep the state after each epoch. If there is one already, the training goes on from it, and
+        paths: where to keep the state after each epoch. If there is one already, the training goes on from it, and
             ends with the weights that an unbroken one would have had.
         started: `time.perf_counter()` at the beginning of this training, if that was before this call.
+        callbacks: more callbacks for Keras.
 
     Returns:
-        The history, one dict an epoch: fold, phase (from 0), epoch (from 1, over all phases), seconds, learning_rate,
+        The history, one dict an epoch: fold, stage (from 0), epoch (from 1, over all stages), seconds, learning_rate,
         loss, accuracy, val_loss, val_accuracy.
 
     Raises:
-        UserError: the state in `places` is damaged or another training's.
+        Failure: the training diverged: a loss or a probability is not finite.
+        UserError: the state in `paths` is damaged or another training's.
     """
     started = time.perf_counter() if started is None else started
     batches = Batches(split.images, split.targets, recipe, stream=split.fold)
-    keeper = EpochEnd(network, split, recipe, places, started)
-    if places and places.state.exists():
-        keeper.go_on(checkpoint.progress(places.state))
-    reached = keeper.phase
-    for number, phase in enumerate(fine_tuning.stages(recipe)):
-        unfrozen = fine_tuning.unfreeze(network, phase.unfreeze)
+    progress = ValidateAndCheckpoint(network, split, batches, paths, started)
+    if paths and paths.state.exists():
+        progress.restore(checkpoint.progress(paths.state))
+    reached = progress.stage
+    for number, stage in enumerate(fine_tuning.stages(recipe)):
+        unfrozen = fine_tuning.unfreeze(network, stage.unfreeze)
         if number < reached:
-            continue  # its weights are in the state of the phase after it
-        model = compiled(network, batches, phase.epochs, unfrozen)
-        if keeper.history and number == reached:
-            checkpoint.load(places.state, model)
-        keeper.phase = number
-        last = keeper.phase_begin + phase.epochs
-        if keeper.epoch < last and not keeper.patience_lost():
+            continue  # its weights are in the state of the stage after it
+        model = compiled(network, batches, stage.epochs, unfrozen)
+        if paths and progress.history and number == reached:
+            checkpoint.load(paths.state, model)
+        progress.stage = number
+        last = progress.first_epoch + stage.epochs
+        if progress.epochs_done < last and not progress.stops_early():
             if unfrozen:
-                print(f"unfrozen: {', '.join(layer.name for layer in unfrozen)}")
+                print(f"fine-tuning: {', '.join(layer.name for layer in unfrozen)}")
             with devices.shared_statistics(network):
                 model.fit(
-                    Epochs(batches, keeper.epoch, last),
+                    Epochs(batches, progress.epochs_done, last),
                     steps_per_epoch=batches.steps,
-                    initial_epoch=keeper.epoch,
+                    initial_epoch=progress.epochs_done,
                     epochs=last,
                     shuffle=False,
-                    callbacks=[keeper],
+                    callbacks=[progress, *callbacks],
                     verbose=1 if shows_progress() else 2,
                 )
         if recipe.ema:
             model.optimizer.finalize_variable_values(network.trainable_variables)
-    return keeper.history
+            norm_statistics.recompute(network, batches)
+    return progress.history
 
 
 def shows_progress() -> bool:
     """Whether a moving progress bar makes sense: on a terminal and in a notebook, not in a log file."""
-    return sys.stdout.isatty() or "ipykernel" in sys.modules
+    return bool(sys.stdout and sys.stdout.isatty()) or "ipykernel" in sys.modules
 
 
-class EpochEnd(keras.callbacks.Callback):
-    """After each epoch: validate, note, keep the best network, keep the state, stop early."""
+class ValidateAndCheckpoint(keras.callbacks.Callback):
+    """After each epoch: validate, note the numbers, save the best network and the state, stop early."""
 
-    def __init__(self, network, split, recipe, places, started):
+    def __init__(self, network, split, batches, paths, started):
         super().__init__()
-        self.network, self.split, self.recipe, self.places = network, split, recipe, places
-        self.history: list[dict] = []
-        self.phase = 0
+        self.network, self.split, self.batches, self.paths = network, split, batches, paths
+        self.recipe: Recipe = batches.recipe
+        self.history: list[dict[str, Any]] = []
+        self.stage = 0
         self.started, self.paused = started, 0.0
 
     @property
-    def epoch(self) -> int:
+    def epochs_done(self) -> int:
         """How many epochs are done."""
         return len(self.history)
 
     @property
-    def phase_begin(self) -> int:
-        """How many epochs were done before this phase."""
-        return sum(row["phase"] < self.phase for row in self.history)
+    def first_epoch(self) -> int:
+        """How many epochs were done before this stage."""
+        return sum(row["stage"] < self.stage for row in self.history)
 
-    def go_on(self, progress: dict) -> None:
+    def restore(self, progress: dict[str, Any]) -> None:
         """Take up the `progress` of an earlier, interrupted process."""
         self.history = progress["history"]
-        self.phase = self.history[-1]["phase"]
+        self.stage = self.history[-1]["stage"]
         self.paused = -self.history[-1]["seconds"]
 
-    def patience_lost(self) -> bool:
-        """Whether in this phase the validation loss has not fallen for as many epochs as the recipe waits."""
-        losses = [row["val_loss"] for row in self.history[self.phase_begin :]]
+    def stops_early(self) -> bool:
+        """Whether in this stage the validation loss has not fallen for as many epochs as the recipe's patience."""
+        losses = [row["val_loss"] for row in self.history[self.first_epoch :]]
         return (
             bool(self.recipe.patience and losses) and len(losses) - 1 - int(np.argmin(losses)) >= self.recipe.patience
         )
 
     def on_epoch_end(self, epoch, logs=None):
         """Called by Keras; what is added to `logs` shows in its progress line."""
+        logs = {} if logs is None else logs
         seconds = time.perf_counter() - self.started - self.paused
         optimizer = self.model.optimizer
         schedule = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate  # float16 wraps the optimizer
+        self._check_finite(logs.get("loss", math.nan), epoch)
         before = time.perf_counter()
-        with self._as_it_predicts():
+        with self._predicting_weights():
             if len(self.split.validation_images):
-                self._validate(logs)
-            self._keep_snapshot(epoch + 1)
+                self._validate(logs, epoch)
+            self._save_snapshot(epoch + 1)
         self.paused += time.perf_counter() - before
-        row = {"fold": self.split.fold, "phase": self.phase, "epoch": epoch + 1, "seconds": round(seconds, 3)}
+        row = {"fold": self.split.fold, "stage": self.stage, "epoch": epoch + 1, "seconds": round(seconds, 3)}
         row["learning_rate"] = float(schedule(optimizer.iterations - 1))
         for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
-            row[name] = float(logs.get(name, np.nan))
+            row[name] = float(logs.get(name, math.nan))
         self.history.append(row)
-        if self.places:
-            checkpoint.save(self.places.state, self.model, {"history": self.history})
-        if self.patience_lost():
+        if self.paths:
+            checkpoint.save(self.paths.state, self.model, {"history": self.history})
+        if self.stops_early():
             self.model.stop_training = True
 
+    def _check_finite(self, loss: float, epoch: int) -> None:
+        if not math.isfinite(loss):
+            raise Failure(
+                f"the training diverged in epoch {epoch + 1} (the loss is {loss}); take a smaller --learning-rate "
+                f"than {self.recipe.learning_rate:g}, and begin anew under another --name."
+            )
+
     @contextlib.contextmanager
-    def _as_it_predicts(self):
-        """The network with the weights that predict: averaged ones, if the recipe says so."""
+    def _predicting_weights(self) -> Iterator[None]:
+        """The network with the weights that predict: with EMA the averaged ones, and norm statistics of their own."""
+        if not self.recipe.ema:
+            yield
+            return
+        own = [keras.ops.convert_to_numpy(weight).copy() for weight in self.network.weights]
         weights = self.network.trainable_variables
-        own = [keras.ops.convert_to_numpy(weight) for weight in weights] if self.recipe.ema else []
-        if self.recipe.ema:
-            self.model.optimizer.finalize_variable_values(weights)
-            for weight in weights:
-                weight.assign(keras.ops.copy(weight))  # JAX shares the optimizer's arrays, and predicting frees them
+        self.model.optimizer.finalize_variable_values(weights)
+        for weight in weights:
+            weight.assign(keras.ops.copy(weight))  # JAX shares the optimizer's arrays, and predicting frees them
+        norm_statistics.recompute(self.network, self.batches)
         yield
-        for weight, value in zip(weights, own, strict=bool(own)):
+        for weight, value in zip(self.network.weights, own, strict=True):
             weight.assign(value)
 
-    def _validate(self, logs):
-        chances = predict(self.network, self.split.validation_images)
-        right = chances[np.arange(len(chances)), self.split.validation_labels]
-        logs["val_loss"] = float(-np.log(np.maximum(right, 1e-7)).mean())
-        logs["val_accuracy"] = float((chances.argmax(1) == self.split.validation_labels).mean())
-        if self.places and all(logs["val_loss"] < row["val_loss"] for row in self.history):
-            with files.replacing(self.places.best) as fresh:
+    def _validate(self, logs: dict[str, Any], epoch: int) -> None:
+        try:
+            probabilities = predict(self.network, self.split.validation_images)
+        except Failure:
+            self._check_finite(math.nan, epoch)
+            raise
+        labels = self.split.validation_labels
+        logs["val_loss"] = metrics.log_loss(labels, probabilities)
+        logs["val_accuracy"] = metrics.accuracy(labels, probabilities)
+        if self.paths and all(logs["val_loss"] < row["val_loss"] for row in self.history):
+            with files.replacing(self.paths.best) as fresh:
                 self.network.save(fresh)
 
-    def _keep_snapshot(self, epochs):
-        """Before the state is kept, so that no state without its snapshots is gone on from."""
+    def _save_snapshot(self, epochs: int) -> None:
+        """Before the state is saved, so that no state without its snapshots is gone on from."""
         cycles = self.recipe.snapshots
-        if self.places and cycles and epochs % (self.recipe.epochs // cycles) == 0:
+        if self.paths and cycles and epochs % (self.recipe.epochs // cycles) == 0:
             number = epochs // (self.recipe.epochs // cycles) - 1
-            with files.replacing(self.places.snapshot(number)) as fresh:
+            with files.replacing(self.paths.snapshot(number)) as fresh:
                 self.network.save(fresh)

@@ -1,10 +1,12 @@
-"""From images to probabilities, in batches, plain or averaged over several views of each image."""
+"""From images to probabilities, in batches, plain or averaged over augmented copies (test-time augmentation, TTA)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 
+from kit.errors import Failure
 from kit.metrics import softmax
 from kit.training.augmentation import Augment, affine
 
@@ -14,8 +16,8 @@ CHUNK = 16 * BATCH_SIZE
 
 
 @dataclass(frozen=True)
-class View:
-    """One way to look at an image: moved by `shift_x`, `shift_y` pixels, turned by `degrees`, mirrored or not.
+class Transform:
+    """One augmented copy of an image: moved by `shift_x`, `shift_y` pixels, rotated by `degrees`, mirrored or not.
 
     What comes in from outside the image is black, or with `fill_mode` "reflect" the image folded back.
     """
@@ -28,68 +30,79 @@ class View:
     fill_mode: str = "constant"
 
 
-PLAIN = View("plain")
+IDENTITY = Transform("plain")
 
 
-def views(mirror_symmetric: bool, fill_mode: str) -> list[list[View]]:
-    """The views of test-time augmentation, in groups whose members are alike and share a weight.
+def tta_groups(mirror_symmetric: bool, fill_mode: str) -> list[list[Transform]]:
+    """Return the transforms of test-time augmentation, in groups whose members are alike and share a weight.
 
     Args:
-        mirror_symmetric: the competition's: mirrored pictures are of the same class (not so for digits).
-        fill_mode: the recipe's; edges that a network never met in training cost it more than the views gain.
+        mirror_symmetric: the competition's: a mirrored image is still of its class (not so for digits).
+        fill_mode: the recipe's; edges that a network never met in training cost it more than the copies gain.
     """
     steps = [(-1, 0), (1, 0), (0, -1), (0, 1)]
-    groups = [[PLAIN], [View(f"shift {x:+d},{y:+d}", x, y, fill_mode=fill_mode) for x, y in steps]]
+    groups = [[IDENTITY], [Transform(f"shift {x:+d},{y:+d}", x, y, fill_mode=fill_mode) for x, y in steps]]
     if mirror_symmetric:
-        groups.append([View("mirror", mirror=True)])
-        groups.append([View(f"mirror, shift {x:+d},{y:+d}", x, y, mirror=True, fill_mode=fill_mode) for x, y in steps])
+        mirrored = [Transform(f"mirror, shift {x:+d},{y:+d}", x, y, mirror=True, fill_mode=fill_mode) for x, y in steps]
+        groups += [[Transform("mirror", mirror=True)], mirrored]
     else:
-        groups.append([View(f"turn {degrees:+d}°", degrees=degrees, fill_mode=fill_mode) for degrees in (-7, 7)])
+        groups.append([Transform(f"rotate {degrees:+d}°", degrees=degrees, fill_mode=fill_mode) for degrees in (-7, 7)])
     return groups
 
 
-def predict(network: keras.Model, images: np.ndarray, seen_as: list[View] | None = None) -> np.ndarray:
-    """Predict the classes of `images`, averaged over the views `seen_as` (default: the plain image).
+def predict(network: keras.Model, images: np.ndarray, transforms: Sequence[Transform] = (IDENTITY,)) -> np.ndarray:
+    """Predict the classes of `images`, averaged over augmented copies (default: the plain image).
 
     Args:
         network: pixels to logits, as the zoo builds them.
         images: (n, h, w, c) uint8; may be memory-mapped.
-        seen_as: views, whose probabilities are averaged with equal weights.
+        transforms: the copies, whose probabilities are averaged with equal weights.
 
     Returns:
         Probabilities, float32 (n, classes).
+
+    Raises:
+        Failure: the network's answer is not finite.
     """
-    return predict_groups(network, images, [seen_as or [PLAIN]])[0]
+    return predict_groups(network, images, [transforms])[0]
 
 
-def predict_groups(network: keras.Model, images: np.ndarray, groups: list[list[View]]) -> np.ndarray:
-    """`predict` for each group of views apart: float32 (groups, n, classes)."""
-    borders = {view.fill_mode for seen_as in groups for view in seen_as if view != PLAIN}
-    bent = {fill_mode: _with_view(network, images.shape[1:], fill_mode) for fill_mode in borders}
-    chances = np.zeros((len(groups), len(images), network.output_shape[-1]), np.float32)
-    for group, seen_as in enumerate(groups):
-        for view in seen_as:
-            model = network if view == PLAIN else bent[view.fill_mode]
-            chances[group] += softmax(_logits(model, images, view).astype(np.float64)) / len(seen_as)
-    return chances
+def predict_groups(network: keras.Model, images: np.ndarray, groups: Sequence[Sequence[Transform]]) -> np.ndarray:
+    """`predict` for each group of transforms apart: float32 (groups, n, classes)."""
+    fill_modes = {transform.fill_mode for group in groups for transform in group if transform != IDENTITY}
+    transformed = {mode: _with_transform(network, images.shape[1:], mode) for mode in fill_modes}
+    probabilities = np.zeros((len(groups), len(images), network.output_shape[-1]), np.float32)
+    for number, group in enumerate(groups):
+        for transform in group:
+            model = network if transform == IDENTITY else transformed[transform.fill_mode]
+            logits = _logits(model, images, transform)
+            if not np.isfinite(logits).all():
+                raise Failure(
+                    f"{network.name} predicts numbers that are not finite: the training diverged; "
+                    "take a smaller --learning-rate."
+                )
+            probabilities[number] += softmax(logits.astype(np.float64)) / len(group)
+    return probabilities
 
 
-def _with_view(network, image_shape, fill_mode):
+def _with_transform(network, image_shape, fill_mode):
     inputs = {
         "images": keras.Input(image_shape, dtype="uint8", name="images"),
         "affine": keras.Input((6,), dtype="float32", name="affine"),
     }
-    return keras.Model(inputs, network(Augment(fill_mode, name="view")(inputs)))
+    return keras.Model(inputs, network(Augment(fill_mode, name="transform")(inputs)))
 
 
-def _logits(model, images, view):
+def _logits(model, images, transform):
     if not len(images):
         return np.zeros((0, model.output_shape[-1]), np.float32)
     parts = []
     for start in range(0, len(images), CHUNK):
         inputs = np.asarray(images[start : start + CHUNK])
-        if view != PLAIN:
-            numbers = affine([view.shift_x], [view.shift_y], [view.degrees], [1.0], [0.0], [view.mirror])
+        if transform != IDENTITY:
+            numbers = affine(
+                [transform.shift_x], [transform.shift_y], [transform.degrees], [1.0], [0.0], [transform.mirror]
+            )
             inputs = {"images": inputs, "affine": np.repeat(numbers, len(inputs), axis=0)}
         parts.append(model.predict(inputs, batch_size=BATCH_SIZE, verbose=0))
     return np.concatenate(parts)

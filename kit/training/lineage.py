@@ -1,110 +1,147 @@
-"""The earlier runs that a training starts from: which they are, and whether its validation stays honest with them."""
+"""The earlier runs that a training starts from: found once, and checked so that its validation stays honest."""
 
 import pathlib
+from dataclasses import dataclass, field
 
-from kit import tracking
+import numpy as np
+
+from kit import ensemble, tracking
 from kit.errors import UserError
 from kit.loaders import Dataset
-from kit.recipes.recipe import Recipe, split_fields
+from kit.recipes import Recipe
 from kit.tracking import Run
 
-NOT_RUNS = ("", "none", "imagenet")
+NO_RUN = ("", "none", "imagenet")
 
 
-def of_weights(recipe: Recipe) -> Run | None:
-    """The run that the recipe's `weights` are of; None where they are no run's.
+@dataclass(frozen=True)
+class Lineage:
+    """What a training starts from.
+
+    Attributes:
+        weights: the run that its start weights are of, or None.
+        weights_file: the file that they are read from where no run is named, or None.
+        members: the runs whose networks its own is made of (`combined`).
+        teacher: the run that it is distilled from, or None.
+        soft_labels: (n, classes) float32, the teacher's out-of-fold probabilities, NaN where it has none; or None.
+        seen: the public data sets that all these have been trained on, as `keras.datasets` names them.
+    """
+
+    weights: Run | None = None
+    weights_file: pathlib.Path | None = None
+    members: tuple[Run, ...] = ()
+    teacher: Run | None = None
+    soft_labels: np.ndarray | None = None
+    seen: frozenset[str] = field(default_factory=frozenset)
+
+    def network_path(self, run: Run, folds: int, fold: int) -> pathlib.Path:
+        """Return the saved network of `run` that fold `fold` of `folds` may start from.
+
+        It is that of the same fold, or the first one of a run with another split.
+
+        Raises:
+            UserError: the run has no such network.
+        """
+        path = run.network_path(fold if run.metrics().folds == folds else 0)
+        if not path.exists():
+            raise UserError(f"{path} is missing: {run.folder} has no network to start from; give a run of kit.train.")
+        return path
+
+
+def resolve(recipe: Recipe, dataset: Dataset) -> Lineage:
+    """Find the runs that `recipe` starts from, and refuse those that would make its accuracy false.
 
     Raises:
-        UserError: `weights` is neither a file nor a run.
+        UserError: a run is missing, not finished, of another competition, or was trained on images that this recipe
+            validates on.
     """
-    if recipe.weights in NOT_RUNS:
-        return None
+    name = dataset.competition.name
+    weights, weights_file = _weights(recipe, name)
+    members = _members(recipe, name)
+    teacher = _own(recipe.teacher, name, "teacher") if recipe.teacher else None
+    sources = [*members, *([weights] if weights else []), *([teacher] if teacher else [])]
+    _check_split([run for run in sources if run != teacher], recipe, dataset, weights_file)
+    return Lineage(
+        weights=weights,
+        weights_file=weights_file,
+        members=tuple(members),
+        teacher=teacher,
+        soft_labels=_soft_labels(teacher, dataset) if teacher else None,
+        seen=frozenset(public for run in sources for public in run.metrics().seen),
+    )
+
+
+def _weights(recipe: Recipe, competition: str) -> tuple[Run | None, pathlib.Path | None]:
+    if recipe.weights in NO_RUN:
+        return None, None
     path = pathlib.Path(recipe.weights)
     if path.is_file():
-        return Run(path.parent) if (path.parent / "metrics.json").exists() else None
-    return tracking.find(recipe.weights)
+        return (Run(path.parent) if (path.parent / "config.yaml").exists() else None), path
+    try:
+        return tracking.find(recipe.weights, competition), None
+    except UserError as error:
+        if path.suffix in (".keras", ".h5"):
+            raise UserError(f"weights: there is no file {path}.") from None
+        try:
+            return tracking.find(recipe.weights), None
+        except UserError:
+            raise UserError(f"weights: {error}") from None
 
 
-def members(recipe: Recipe) -> list[Run]:
-    """The runs that the recipe's network is made of: its option `runs`, a list or their names with commas between.
+def _own(reference: str, competition: str, option: str) -> Run:
+    """Find a finished run of the same competition."""
+    try:
+        run = tracking.find(reference, competition)
+        run.metrics()
+    except UserError as error:
+        raise UserError(f"{option}: {error}") from None
+    if run.competition != competition:
+        raise UserError(f"{option}: {run.folder} belongs to {run.competition}, not to {competition}.")
+    return run
 
-    Raises:
-        UserError: there is no such run, or one is named twice.
-    """
+
+def _members(recipe: Recipe, competition: str) -> list[Run]:
+    """The runs that the network is made of: its option `runs`, a list or their names with commas between."""
     given = recipe.options.get("runs", [])
     references = given if isinstance(given, list) else str(given).split(",")
-    found = [tracking.find(str(reference).strip()) for reference in references]
-    for at, run in enumerate(found):
-        if run in found[:at]:
+    found: list[Run] = []
+    for reference in references:
+        run = _own(str(reference).strip(), competition, "options: runs")
+        if run.folder.resolve() in [other.folder.resolve() for other in found]:
             raise UserError(f"options: runs names {run.folder} twice.")
+        found.append(run)
     return found
 
 
-def teacher(recipe: Recipe) -> Run | None:
-    """The run that the recipe's network learns from by distillation; None where there is none.
-
-    Raises:
-        UserError: there is no such run.
-    """
-    if not recipe.teacher:
-        return None
-    try:
-        return tracking.find(recipe.teacher)
-    except UserError as error:
-        raise UserError(f"teacher: {error}") from None
-
-
-def seen(recipe: Recipe) -> set[str]:
-    """The public data sets that the runs which the recipe learns from have been trained on, as their metrics say."""
-    taught_by = teacher(recipe)
-    origins = [*_all(recipe), *([taught_by] if taught_by else [])]
-    return {name for run in origins for name in run.metrics().get("seen", ())}
-
-
-def network_path(run: Run, recipe: Recipe, fold: int) -> pathlib.Path:
-    """The saved network of `run` that fold `fold` may start from: its own fold's, or the first of another split's.
-
-    Raises:
-        UserError: the run has no such network.
-    """
-    path = run.network_path(fold if run.metrics()["folds"] == recipe.folds else 0)
-    if not path.exists():
-        raise UserError(f"{path} is missing: {run.folder} has no network to start from; give a run of kit.train.")
-    return path
-
-
-def check(recipe: Recipe, dataset: Dataset) -> None:
-    """Refuse to start from a run that was trained on images which this recipe validates on: the figure would be false.
-
-    Raises:
-        UserError: a run was trained on another split of the same competition's images, or is not finished.
-    """
-    for run in members(recipe):
-        if run.competition != dataset.competition.name:
-            raise UserError(f"{run.folder} belongs to {run.competition}, not to {dataset.competition.name}.")
-    if not (recipe.folds or recipe.validation_share):
+def _check_split(sources: list[Run], recipe: Recipe, dataset: Dataset, weights_file: pathlib.Path | None) -> None:
+    if not recipe.validates:
         return
-    images = tracking.fingerprint(dataset.train_images, dataset.train_labels)
-    wanted = {"data_fingerprint": (images, "train both on the same data, with the same --source and --limit")}
-    for field in split_fields(recipe.folds):
-        wanted[field] = (getattr(recipe, field), f"take the same --{field.replace('_', '-')}")
-    for run in _all(recipe):
-        facts = run.metrics()
-        if facts["competition"] != dataset.competition.name:
+    same_data = "train both on the same data, with the same --source and --limit"
+    wanted = {"data_fingerprint": (dataset.fingerprint, same_data)}
+    for name in recipe.split_fields:
+        wanted[name] = (getattr(recipe, name), f"take the same --{name.replace('_', '-')}")
+    for run in sources:
+        metrics = run.metrics()
+        if metrics.competition != dataset.competition.name:
             continue
-        for field, (value, remedy) in wanted.items():
-            if facts.get(field) != value:
+        for name, (value, remedy) in wanted.items():
+            if getattr(metrics, name) != value:
                 raise UserError(
-                    f"{run.folder} was trained on images that this training validates on ({field} differs), so its "
+                    f"{run.folder} was trained on images that this training validates on ({name} differs), so its "
                     f"accuracy would be false; {remedy}, or keep none with --validation-share 0."
                 )
-    if recipe.folds and pathlib.Path(recipe.weights).is_file() and of_weights(recipe):
+    if recipe.folds and weights_file and any(run.folder == weights_file.parent for run in sources):
         raise UserError(
-            f"weights: {recipe.weights} was trained on images that other folds validate on; give its run, "
-            f"{pathlib.Path(recipe.weights).parent}, and each fold starts from its own network."
+            f"weights: {weights_file} was trained on images that other folds validate on; give its run, "
+            f"{weights_file.parent}, and each fold starts from its own network."
         )
 
 
-def _all(recipe):
-    weights = of_weights(recipe)
-    return [*members(recipe), *([weights] if weights else [])]
+def _soft_labels(teacher: Run, dataset: Dataset) -> np.ndarray:
+    try:
+        members = ensemble.read([teacher], dataset)
+    except UserError as error:
+        raise UserError(f"teacher: {error}") from None
+    probabilities = np.full((len(dataset.train_labels), dataset.competition.classes), np.nan, np.float32)
+    probabilities[members.rows] = members.oof[0]
+    return probabilities

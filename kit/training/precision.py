@@ -2,14 +2,12 @@
 
 import contextlib
 import json
-import os
-import pathlib
 import time
 
 import keras
 
 from kit import files
-from kit.recipes.recipe import Recipe
+from kit.recipes import Recipe
 from kit.training import devices, fit
 from kit.training.batches import Batches
 
@@ -36,17 +34,17 @@ def choose(recipe: Recipe, build, batches: Batches) -> str:
     candidates = ["float32", "bfloat16", "float16"] if devices.accelerator() else ["float32", "bfloat16"]
     if not devices.accelerator() and "bf16" not in devices.processor():
         return "float32"  # a CPU without bfloat16 imitates it, slowly
-    memory = (
-        pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "kaggle-kit" / "precision.json"
-    )
+    cache = files.user_cache()
+    memory = cache / "precision.json" if cache else None
     key = _key(recipe, batches)
     known = _read(memory)
     if key not in known:
         times = _step_seconds(candidates, build, batches)
         fastest = min(times, key=times.get)
         known[key] = fastest if times[fastest] * GAIN < times["float32"] else "float32"
-        with contextlib.suppress(OSError):  # a home that cannot be written to is measured in again
-            files.write_text(memory, json.dumps(_read(memory) | {key: known[key]}, indent=1))
+        if memory:
+            with contextlib.suppress(OSError):  # where nothing can be kept it is measured again
+                files.write_text(memory, json.dumps(_read(memory) | {key: known[key]}, indent=1))
         others = ", ".join(f"{name} {1000 * step:.0f} ms" for name, step in times.items())
         print(f"precision: {known[key]} (a step takes, measured once on this machine: {others})")
     return known[key]
@@ -91,6 +89,7 @@ def _key(recipe, batches):
 
 def _read(memory):
     try:
-        return json.loads(memory.read_text(encoding="utf-8"))
+        known = json.loads(memory.read_text(encoding="utf-8")) if memory else {}
     except (OSError, ValueError):
         return {}
+    return {key: name for key, name in known.items() if name in POLICIES} if isinstance(known, dict) else {}

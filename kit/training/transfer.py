@@ -1,4 +1,4 @@
-"""Where a network's first weights come from: chance, ImageNet, a file, or earlier runs."""
+"""Where a network's first weights come from: random numbers, ImageNet, a file, or earlier runs."""
 
 import pathlib
 
@@ -6,28 +6,24 @@ import keras
 import numpy as np
 
 from kit import zoo
+from kit.competitions import Competition
 from kit.errors import UserError
-from kit.recipes.recipe import Recipe
-from kit.training import fine_tuning, lineage
+from kit.recipes import Recipe
+from kit.training import fine_tuning
+from kit.training.lineage import NO_RUN, Lineage
 
 
 def build(
-    recipe: Recipe,
-    image_shape: tuple[int, int, int],
-    classes: int,
-    competition: str,
-    fold: int = 0,
-    images: np.ndarray | None = None,
+    recipe: Recipe, competition: Competition, lineage: Lineage, fold: int = 0, images: np.ndarray | None = None
 ) -> tuple[keras.Model, list[str]]:
-    """Build the recipe's network and give it the weights that the recipe starts from.
+    """Build the recipe's network and give it the weights that it starts from.
 
     Args:
         recipe: `model`, `options`, `dropout`, `weights` and `unfreeze` count; what is to be unfrozen is frozen first.
-        image_shape: (height, width, channels).
-        classes: how many logits.
-        competition: what it will be trained on; weights of another competition leave the last layer new.
+        competition: says image shape and classes; weights of another competition leave the last layer new.
+        lineage: the runs that weights come from.
         fold: which fold will train it, and so which of another run's networks it may start from.
-        images: (n, *image_shape) uint8, from which a network such as airbench computes its frozen weights.
+        images: (n, h, w, c) uint8, from which a network such as airbench computes its frozen weights.
 
     Returns:
         The network, and the names of the layers that another run's or file's weights were taken for.
@@ -38,11 +34,11 @@ def build(
     known, options = zoo.options(recipe.model), dict(recipe.options)
     if recipe.dropout >= 0:
         if "dropout" not in known:
-            raise UserError(f"dropout: {recipe.model} has no dropout.")
+            raise UserError(f"dropout: {recipe.model} has no dropout layers to set.")
         options["dropout"] = recipe.dropout
     if "runs" in known:
-        options["runs"] = [load(lineage.network_path(run, recipe, fold)) for run in lineage.members(recipe)]
-    source = _source(recipe, fold)
+        options["runs"] = [load(lineage.network_path(run, recipe.folds, fold)) for run in lineage.members]
+    source = _source(recipe, lineage, fold)
     if "weights" in known:
         if source is not None:
             options["weights"] = None
@@ -50,14 +46,13 @@ def build(
             options["weights"] = None if recipe.weights == "none" else recipe.weights
     elif recipe.weights not in ("", "none") and source is None:
         raise UserError(f"weights: {recipe.model} can start from a run or a .keras file, not from {recipe.weights!r}.")
-    network = zoo.build(recipe.model, image_shape, classes, **options)
+    network = zoo.build(recipe.model, competition.image_shape, competition.classes, **options)
     adapt = zoo.builder(recipe.model).adapt
     if adapt and images is not None:
         adapt(network, images)
     taken = []
     if source is not None:
-        run = lineage.of_weights(recipe)
-        taken = take(network, source, with_head=run is not None and run.competition == competition)
+        taken = take(network, source, lineage.weights is not None and lineage.weights.competition == competition.name)
     if recipe.unfreeze:
         fine_tuning.freeze(network, taken)
         fine_tuning.check(network, recipe)
@@ -72,9 +67,9 @@ def load(path: pathlib.Path) -> keras.Model:
     """
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, OSError, TypeError, KeyError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path} is not a network that Keras can read ({reason}).") from None
+    except Exception as error:  # Keras, zipfile, zlib and h5py each have kinds of their own for changed bytes
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise UserError(f"{path} is not a network that Keras can read ({reason}); train the run again.") from None
 
 
 def take(network: keras.Model, source: pathlib.Path, with_head: bool) -> list[str]:
@@ -106,17 +101,16 @@ def take(network: keras.Model, source: pathlib.Path, with_head: bool) -> list[st
 
 
 def describe(network: keras.Model, taken: list[str]) -> str:
-    """Say how many layers of `network` were taken and which begin anew: "1 of 3 layers taken; new: conv1, logits"."""
+    """Say how many layers of `network` were taken and which start anew: "1 of 3 layers taken; new: conv1, logits"."""
     new = [layer.name for layer in network.layers if layer.weights and layer.name not in taken]
     some = ", ".join(new[:5]) + (f" and {len(new) - 5} more" if len(new) > 5 else "")
     return f"{len(taken)} of {len(taken) + len(new)} layers taken; new: {some or 'none'}"
 
 
-def _source(recipe: Recipe, fold: int) -> pathlib.Path | None:
+def _source(recipe: Recipe, lineage: Lineage, fold: int) -> pathlib.Path | None:
     """The `.keras` file that the recipe's `weights` mean for a fold, if they mean one."""
-    if recipe.weights in lineage.NOT_RUNS:
+    if recipe.weights in NO_RUN:
         return None
-    path = pathlib.Path(recipe.weights)
-    if path.is_file():
-        return path if path.suffix == ".keras" else None
-    return lineage.network_path(lineage.of_weights(recipe), recipe, fold)
+    if lineage.weights_file is not None:
+        return lineage.weights_file if lineage.weights_file.suffix == ".keras" else None
+    return lineage.network_path(lineage.weights, recipe.folds, fold) if lineage.weights else None

@@ -1,0 +1,184 @@
+"""The front door for Python: load a competition, train, look at the run. The commands use the same functions.
+
+import kit
+data = kit.load("digit-recognizer")
+run = kit.fit(data, model="fast_cnn", epochs=4)
+run.accuracy, run.history, run.predict(images), run.evaluate(), run.submit(dry_run=True)
+"""
+
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kit import loaders, recipes, tracking
+from kit.backend import start_keras
+from kit.errors import UserError
+from kit.loaders import Dataset
+from kit.recipes import plan
+from kit.timings import Timings
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+
+    from kit.evaluation.evaluation import Evaluation
+
+DEFAULT_COMPETITION = "digit-recognizer"
+
+
+class Run(tracking.Run):
+    """A run, as `kit.fit` returns it and `kit.Run(name)` finds it.
+
+    Args:
+        run: the run's folder or name.
+    """
+
+    def __init__(self, run: str | pathlib.Path | tracking.Run):
+        folder = run.folder if isinstance(run, tracking.Run) else tracking.find(str(run)).folder
+        object.__setattr__(self, "folder", folder)
+
+    def __repr__(self) -> str:
+        try:
+            accuracy = self.accuracy
+        except UserError:
+            return f"<Run {self.folder}, {self.state}>"
+        reached = "no validation images" if accuracy is None else f"accuracy {accuracy:.2%}"
+        return f"<Run {self.folder}: {self.metrics().model}, {reached}>"
+
+    @property
+    def accuracy(self) -> float | None:
+        """The accuracy on images that its networks were not trained on, 0…1; None where none were kept."""
+        return self.metrics().validation_accuracy
+
+    @property
+    def history(self) -> "pd.DataFrame":
+        """A row an epoch: fold, epoch, seconds, learning_rate, loss, accuracy, val_loss, val_accuracy."""
+        import pandas as pd
+
+        path = self.folder / "history.csv"
+        if not path.exists():
+            raise UserError(f"{path} is missing: {self.folder} has no training of its own.")
+        return pd.read_csv(path)
+
+    @property
+    def network(self) -> "keras.Model":
+        """The trained network of the first fold, a `keras.Model` from pixels (0–255) to logits."""
+        paths = self.network_paths()
+        if not paths:
+            raise UserError(f"{self.folder} has no network of its own; take one of the runs that it was made of.")
+        start_keras()
+        from kit.training.transfer import load as load_network
+
+        return load_network(paths[0])
+
+    def predict(self, images: np.ndarray, tta: bool = False) -> np.ndarray:
+        """Predict classes with all of the run's networks, an ensemble's members included.
+
+        Args:
+            images: (n, h, w, c) uint8 in the competition's shape, as `Dataset` holds them.
+            tta: whether to average over augmented copies.
+
+        Returns:
+            Probabilities, float32 (n, classes).
+        """
+        start_keras()
+        from kit import prediction
+
+        return prediction.predict(self, images, tta)
+
+    def evaluate(self) -> "Evaluation":
+        """Score the run on images that its networks were not trained on, and write its report."""
+        from kit.evaluation import evaluation
+
+        return evaluation.gather(self)
+
+    def submit(self, dry_run: bool = False, message: str | None = None) -> Any:
+        """Check the run's submission and send it to Kaggle; with `dry_run` only check it."""
+        from kit import submission
+
+        return submission.submit(self, dry_run=dry_run, message=message)
+
+
+def load(
+    competition: str = DEFAULT_COMPETITION,
+    source: str = "auto",
+    data_dir: str | pathlib.Path = "data",
+    limit: int = 0,
+) -> Dataset:
+    """Load a competition's images and labels; see `kit.loaders.load`."""
+    return loaders.load(competition, source, data_dir, limit)
+
+
+def fit(
+    data: Dataset | str = DEFAULT_COMPETITION,
+    model: str | None = None,
+    *,
+    config: str | pathlib.Path | None = None,
+    name: str | None = None,
+    seeds: int | None = None,
+    tensorboard: bool = False,
+    timings: Timings | None = None,
+    **fields: Any,
+) -> Run:
+    """Train a network, or a plan of several, and leave its run, figures and submission CSV.
+
+    Args:
+        data: from `kit.load`, or a competition's name.
+        model: a network of the zoo; its tuned recipe is taken if the competition has one.
+        config: a recipe's or plan's name or file instead.
+        name: of the run; by default the network's (or the plan's file's) with date and time.
+        seeds: train that many networks that differ in their seeds, and join them.
+        tensorboard: whether to write what TensorBoard shows.
+        timings: where to add what each step takes.
+        **fields: any field of the recipe, such as `epochs=4`; see `kit.recipes.Recipe`.
+
+    Returns:
+        The run, complete.
+
+    Raises:
+        UserError: what was asked for cannot be trained; nothing is written.
+        Failure: the training diverged.
+    """
+    dataset = load(data) if isinstance(data, str) else data
+    competition = dataset.competition.name
+    flags = fields | ({} if model is None else {"model": model})
+    asked = plan.resolve(competition, config, flags, seeds) or recipes.resolve(competition, config, flags)
+    if name is None and config is not None and isinstance(asked, plan.Plan) and seeds is None:
+        name = pathlib.Path(config).stem
+    start_keras()
+    from kit.training import start
+
+    return Run(start.fit(dataset, asked, name, _callbacks(tensorboard), timings))
+
+
+def resume(
+    run: tracking.Run,
+    data_dir: str | pathlib.Path | None = None,
+    *,
+    tensorboard: bool = False,
+    timings: Timings | None = None,
+) -> Run:
+    """Go on with a run that was begun and is not complete.
+
+    Args:
+        run: a training's or a plan's.
+        data_dir: the folder of all competitions' files, where they have moved.
+        tensorboard, timings: as for `fit`.
+
+    Raises:
+        UserError: the run is complete, or was begun on other data.
+    """
+    dataset = loaders.load_for(run.config().data, data_dir)
+    start_keras()
+    from kit.training import start
+
+    return Run(start.resume(run, dataset, _callbacks(tensorboard), timings))
+
+
+def _callbacks(tensorboard: bool):
+    if not tensorboard:
+        return None
+    from kit.training.tensorboard import callback
+
+    return lambda run, fold: [callback(run, fold)]

@@ -1,0 +1,56 @@
+"""All images of a run's competition predicted again by its networks, over augmented copies."""
+
+from kit import loaders, metrics, tracking
+from kit.errors import UserError
+from kit.tracking import Config, Run
+from kit.training import inference, output, session, setup, tta
+from kit.training.lineage import Lineage
+from kit.training.setup import Training
+from kit.training.splits import splits
+from kit.training.transfer import load
+
+
+def predict_again(run: Run, with_tta: bool = False, data_dir: str | None = None) -> Run:
+    """Predict training and test images again, and leave what that gives: the run's CSV anew, or a run of its own.
+
+    Args:
+        run: a complete training, or an ensemble.
+        with_tta: average over augmented copies; leaves the run `<name>-tta`.
+        data_dir: the folder of all competitions' files, where they have moved.
+
+    Returns:
+        The run that holds the predictions.
+
+    Raises:
+        UserError: the run is not complete, its data have changed, or `<name>-tta` exists already.
+    """
+    config, reached = run.config(), run.metrics()
+    dataset = loaders.load_for(config.data, data_dir)
+    already = config.recipe is not None and config.recipe.tta
+    if not with_tta or already:
+        with run.locked():
+            output.write_submission(run, dataset)
+        return run
+    if config.kind not in ("network", "tta") or config.recipe is None:
+        raise UserError(f"{run.folder} is an ensemble; predict its members with --tta, and join those runs.")
+    recipe = config.recipe.replace(tta=True)
+    folds = splits(dataset.train_labels, recipe)
+    target = tracking.place(run.competition, f"{run.name}-tta")
+    again = Config(kind="tta", data=config.data, recipe=recipe, parent=run.name)
+    with target.begin(again, "restart") as begun:
+        training = Training(dataset, recipe, folds, Lineage())
+        parts = []
+        for (_, held_out), path in zip(folds, run.network_paths(), strict=True):
+            network, groups = load(path), setup.transforms(recipe, dataset.competition)
+            images_of = {"oof": dataset.train_images[held_out], "test": dataset.test_images}
+            parts.append(
+                {name: inference.predict_groups(network, images, groups) for name, images in images_of.items()}
+            )
+        oof, test, weights = tta.combine(dataset, folds, parts)
+        begun.write_array("oof", oof)
+        begun.write_array("test", test)
+        output.write_submission(begun, dataset)
+        accuracy = None if dataset.test_labels is None else metrics.accuracy(dataset.test_labels, test)
+        found = session.reached(training, oof) | {"tta_weights": weights, "test_accuracy": accuracy}
+        begun.write_metrics(reached.model_copy(update=found))
+    return target
