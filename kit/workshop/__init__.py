@@ -4,12 +4,13 @@ start()                    Keras, the seed, the right `python` for `!python -m k
 source(competition)        where the images come from: Kaggle's files if they are here, else Keras's own data set
 choose(full, gpu=, short=) one value on a CPU, another on a GPU, a smaller one where KIT_NOTEBOOKS=short
 Stopwatch()                a Keras callback that keeps loss, accuracy and seconds of each epoch
-expected_error()           shows the traceback of an error, and lets the notebook go on
+%%expected_error           a cell magic: shows the traceback of an error, and lets the notebook go on
 credentials()              whether Kaggle can be talked to, and how to let it
 submission_path(name)      where the notebook's own submission belongs
 your_turn, checks          say after each gap what is still missing: in the tutorials, in the exercise
 drawings                   pictures that explain: a neuron, a sliding window, optimizers in a valley
-practice, certificate      the exercise without an account, and its end
+practice, train_csv        the exercise without an account: real digits in Kaggle's form
+entry, certificate         what was reached, by which network, on which board
 """
 
 import os
@@ -22,10 +23,10 @@ from kit.errors import UserError
 
 _MODULE = {
     "Stopwatch": "stopwatch",
-    "certificate": "certificate",
-    "expected_error": "tracebacks",
-    "practice": "practice",
-    "practice_score": "practice",
+    "certificate": "summary",
+    "entry": "summary",
+    "practice": "practice_board",
+    "train_csv": "practice_board",
 }
 __all__ = ["choose", "credentials", "source", "start", "submission_path", *sorted(_MODULE)]
 __getattr__, __dir__ = lazy_imports.attributes(__name__, _MODULE)
@@ -59,6 +60,9 @@ def start() -> None:
     import keras
 
     from kit.training import devices
+    from kit.workshop import tracebacks
+
+    tracebacks.register()
 
     keras.utils.set_random_seed(SEED)
     accelerator = devices.accelerator()

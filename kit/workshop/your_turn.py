@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from kit import metrics
-from kit.workshop.checks import StillMissing, good
+from kit.workshop.checks.answers import StillMissing, good
 
 
 def _open_gaps_are_fine(check: Callable[..., None]) -> Callable[..., None]:
@@ -80,6 +80,19 @@ def convolution(weight_count, side, layer: keras.layers.Layer, input_shape: tupl
 
 
 @_open_gaps_are_fine
+def standard_error(answer, accuracy: float, images: int) -> None:
+    """Check the standard error of an accuracy, 0…1, on so many images."""
+    answer, right = float(answer), metrics.standard_error(accuracy, images)
+    if np.isclose(answer, 100 * right, rtol=0.02):
+        raise StillMissing("this is in percent; give it as a share of 1.")
+    if np.isclose(answer, right**2, rtol=0.02):
+        raise StillMissing("this is the variance. Take the square root.")
+    if not np.isclose(answer, right, rtol=0.02):
+        raise StillMissing(f"{answer:g} is not the square root of p · (1 − p) / n.")
+    good(f"{right:.3%}.")
+
+
+@_open_gaps_are_fine
 def bet(answer, names: Iterable[str]) -> None:
     """Check that a bet is one of `names`."""
     names = list(names)
@@ -127,13 +140,20 @@ def equal(answer, right, what: str, hint: str) -> None:
 
 
 @_open_gaps_are_fine
-def layers_trained(network, wanted: Iterable[str]) -> None:
-    """Check that exactly the layers in `wanted` of a network have weights that training changes."""
-    wanted = sorted(wanted)
-    trained = sorted(layer.name for layer in network.layers if layer.trainable_weights)
-    if trained != wanted:
-        surplus, missing = sorted(set(trained) - set(wanted)), sorted(set(wanted) - set(trained))
-        reasons = [f"{', '.join(surplus)} should be frozen"] if surplus else []
-        reasons += [f"{', '.join(missing)} should learn"] if missing else []
-        raise StillMissing("; ".join(reasons) + ". A layer of a frozen network stays frozen: set the network first.")
-    good(f"training changes {', '.join(trained)}, and nothing else.")
+def unfrozen(network, blocks: tuple[str, ...]) -> None:
+    """Check that of a network's layers those of some blocks learn, and all others are frozen.
+
+    Args:
+        network: a `keras.Model`, such as VGG16.
+        blocks: what the names of the layers that should learn begin with.
+    """
+    with_weights = [layer for layer in network.layers if layer.weights]
+    learning = {layer.name for layer in with_weights if layer.trainable_weights}
+    wanted = {layer.name for layer in with_weights if layer.name.startswith(blocks)}
+    if not network.trainable and not learning:
+        raise StillMissing("a frozen network's layers stay frozen: set network.trainable = True first.")
+    if learning - wanted:
+        raise StillMissing(f"{', '.join(sorted(learning - wanted))} should be frozen.")
+    if wanted - learning:
+        raise StillMissing(f"{', '.join(sorted(wanted - learning))} should learn.")
+    good(f"training changes {', '.join(sorted(learning))}, and nothing else.")

@@ -31,7 +31,8 @@ from IPython.display import display
 from keras import layers
 from sklearn.model_selection import train_test_split
 
-from kit import figures, loaders, workshop
+import kit
+from kit import figures, workshop
 from kit.workshop import drawings, your_turn
 
 drawing = """
@@ -89,7 +90,7 @@ figures.labelled_images(my_digit, title="my digit, 28 × 28 pixels")
 # ourselves and read it with pandas, as you would read Kaggle's `train.csv`.
 
 # %%
-data = loaders.load("digit-recognizer", source=workshop.source("digit-recognizer"))
+data = kit.load("digit-recognizer", source=workshop.source("digit-recognizer"))
 COUNT = workshop.choose(12_000, short=400)  # a part of the images, so that each experiment lasts seconds
 columns = ["label", *(f"pixel{number}" for number in range(28 * 28))]
 pathlib.Path("data").mkdir(exist_ok=True)
@@ -725,7 +726,7 @@ print("This is a", reader.predict(image, verbose=0).argmax())
 # classes. A CPU takes a part of the images, a GPU all of them and more epochs.
 
 # %%
-photos = loaders.load("cifar-10", source=workshop.source("cifar-10"))
+photos = kit.load("cifar-10", source=workshop.source("cifar-10"))
 names = photos.competition.class_names
 count = workshop.choose(12_000, gpu=60_000, short=300)
 train_images, validation_images, train_labels, validation_labels = train_test_split(
