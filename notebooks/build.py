@@ -125,6 +125,12 @@ def build(source: pathlib.Path, address: str) -> dict[str, str]:
     return {f"{name}.ipynb": _notebook(name, cells, address) for name, cells in sources.read(source).items()}
 
 
+def set_up(address: str) -> str:
+    """Return the code of the cell that finds the kit, or fetches it from `address`."""
+    placeholder = NOWHERE if PLACEHOLDER in address else ""
+    return SET_UP.format(repository=address, name=address.rpartition("/")[2], placeholder=placeholder)
+
+
 def _chosen(parser: argparse.ArgumentParser, prefixes: list[str], built: dict[str, str]) -> list[str]:
     for prefix in prefixes:
         if not any(name.startswith(prefix) for name in built):
@@ -134,11 +140,9 @@ def _chosen(parser: argparse.ArgumentParser, prefixes: list[str], built: dict[st
 
 def _notebook(name: str, cells: list[sources.Cell], address: str) -> str:
     title, _, rest = cells[0].text.partition("\n")
-    placeholder = NOWHERE if PLACEHOLDER in address else ""
-    set_up = SET_UP.format(repository=address, name=address.rpartition("/")[2], placeholder=placeholder)
     first = sources.Cell("markdown", f"{title}\n\n{_badges(name, address)}\n{rest}")
     used: set[str] = set()
-    whole = [first, sources.Cell("code", set_up), *cells[1:]]
+    whole = [first, sources.Cell("code", set_up(address)), *cells[1:]]
     content = {"cells": [_cell(cell, used) for cell in whole], "metadata": METADATA}
     return outputs.dumped(content | {"nbformat": 4, "nbformat_minor": 5})
 

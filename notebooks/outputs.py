@@ -8,6 +8,8 @@ import os
 import pathlib
 import re
 import shutil
+import sys
+import sysconfig
 import tempfile
 
 LARGEST = 1_500_000
@@ -101,14 +103,34 @@ def executed(text: str, name: str, root: pathlib.Path, largest: int = LARGEST, e
         built = json.loads(text)
         for cell, ran in zip(_code_cells(built), _code_cells(result), strict=True):
             cell["outputs"], cell["execution_count"] = ran["outputs"], ran["execution_count"]
-        here = dumped(built).replace(f"{place}/", "").replace(str(place), ".").replace(str(home), "~")
-        return _fitted(here, name, largest)
+        return fitted(_without_places(dumped(built), place, home), name, largest)
+
+
+def fitted(text: str, name: str, largest: int) -> str:
+    """Return a notebook's text with figures of few colours, and smaller ones while it has more bytes than `largest`.
+
+    Raises:
+        ValueError: it is larger, however small the figures; names the notebook.
+    """
+    scale = 1.0
+    while True:
+        notebook = json.loads(text)
+        for cell in _code_cells(notebook):
+            for output in cell["outputs"]:
+                if "image/png" in output.get("data", {}):
+                    output["data"]["image/png"] = _smaller(output["data"]["image/png"], scale)
+        fitted = dumped(notebook)
+        if len(fitted.encode()) <= largest:
+            return fitted
+        scale *= 0.85
+        if scale < SMALLEST:
+            raise ValueError(f"{name} has {len(fitted.encode()):,} bytes with its outputs, more than {largest:,}.")
 
 
 def slides(path: pathlib.Path) -> pathlib.Path:
     """Write a notebook as an HTML slide show into the folder `slides` beside it, and return the file.
 
-    Each heading begins a slide. The code folds away where it stands alone: a slide shows text and what cells show.
+    A heading of the first or second level begins a slide, one of a deeper level a slide below it.
     """
     import nbconvert
     import nbformat
@@ -126,6 +148,14 @@ def slides(path: pathlib.Path) -> pathlib.Path:
     return target
 
 
+def _without_places(text: str, place: pathlib.Path, home: pathlib.Path) -> str:
+    """Return a notebook's text without the folders of the machine that it ran on."""
+    packages = sysconfig.get_paths()["purelib"]
+    for folder, name in ((f"{place}/", ""), (str(place), "."), (str(home), "~"), (packages, "site-packages")):
+        text = text.replace(folder, name)
+    return text.replace(sys.prefix, "python").replace(sys.base_prefix, "python")
+
+
 def _code_cells(notebook: dict) -> list[dict]:
     return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
@@ -141,23 +171,6 @@ def _meaning(cell: dict) -> str:
 
 def _kinds(output: dict) -> list[str]:
     return list(output["data"]) if "data" in output else [output["output_type"]]
-
-
-def _fitted(text: str, name: str, largest: int) -> str:
-    """Return a notebook's text with figures of few colours, and smaller ones where it is larger than `largest`."""
-    scale = 1.0
-    while True:
-        notebook = json.loads(text)
-        for cell in _code_cells(notebook):
-            for output in cell["outputs"]:
-                if "image/png" in output.get("data", {}):
-                    output["data"]["image/png"] = _smaller(output["data"]["image/png"], scale)
-        fitted = dumped(notebook)
-        if len(fitted.encode()) <= largest:
-            return fitted
-        scale *= 0.85
-        if scale < SMALLEST:
-            raise ValueError(f"{name} has {len(fitted.encode()):,} bytes with its outputs, more than {largest:,}.")
 
 
 def _smaller(png: str, scale: float) -> str:

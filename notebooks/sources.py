@@ -50,22 +50,22 @@ def read(source: pathlib.Path) -> dict[str, list[Cell]]:
         ValueError: the source does not begin with a heading, a mark stands alone, or a cell to fill in has no text
             before it; names the file.
     """
-    cells = _cells(source)
-    if not any(GAP.search(cell.text) for cell in cells):
-        return {source.stem: cells}
-    if any(YOUR_TURN in cell.tags for cell in cells):
-        return {source.stem: _with_folded_solutions(source, cells)}
-    exercise = [replace(cell, text=GAP.sub(_gap, cell.text)) for cell in cells if SOLUTION not in cell.tags]
-    solved = [replace(cell, text=solution(cell.text)) for cell in cells if EXERCISE not in cell.tags]
-    title, _, rest = solved[0].text.partition("\n")
-    solved[0] = replace(solved[0], text=f"{title} – solution\n{rest}")
-    return {source.stem: exercise, f"{source.stem}-solution": solved}
+    written = cells(source)
+    if not any(GAP.search(cell.text) for cell in written):
+        return {source.stem: written}
+    if any(YOUR_TURN in cell.tags for cell in written):
+        return {source.stem: _with_folded_solutions(source, written)}
+    exercise = [replace(cell, text=GAP.sub(_gap, cell.text)) for cell in written if SOLUTION not in cell.tags]
+    filled = [replace(cell, text=solution(cell.text)) for cell in written if EXERCISE not in cell.tags]
+    title, _, rest = filled[0].text.partition("\n")
+    filled[0] = replace(filled[0], text=f"{title} – solution\n{rest}")
+    return {source.stem: exercise, f"{source.stem}-solution": filled}
 
 
 def solved(source: pathlib.Path) -> dict[str, str]:
     """Return for each cell of `source` with a gap its text in the notebook, and the text that solves it."""
-    cells = [cell for cell in _cells(source) if GAP.search(cell.text)]
-    return {GAP.sub(_gap, cell.text): solution(cell.text) for cell in cells}
+    gaps = [cell for cell in cells(source) if GAP.search(cell.text)]
+    return {GAP.sub(_gap, cell.text): solution(cell.text) for cell in gaps}
 
 
 def solution(text: str) -> str:
@@ -73,20 +73,25 @@ def solution(text: str) -> str:
     return GAP.sub(lambda found: found[3].rstrip("\n"), text)
 
 
-def _cells(source: pathlib.Path) -> list[Cell]:
+def cells(source: pathlib.Path) -> list[Cell]:
+    """Return the cells of a source as they are written, marks and solutions included.
+
+    Raises:
+        ValueError: the source does not begin with a heading, or a mark stands alone; names the file.
+    """
     notebook = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
-    cells = [Cell(cell.cell_type, cell.source, tuple(cell.metadata.get("tags", []))) for cell in notebook.cells]
-    if not cells or cells[0].kind != "markdown" or not cells[0].text.startswith("# "):
+    found = [Cell(cell.cell_type, cell.source, tuple(cell.metadata.get("tags", []))) for cell in notebook.cells]
+    if not found or found[0].kind != "markdown" or not found[0].text.startswith("# "):
         raise ValueError(f"{source.name}: the first cell must be Markdown and begin with '# ' and a title.")
-    rests = [GAP.sub("", cell.text) for cell in cells]
+    rests = [GAP.sub("", cell.text) for cell in found]
     if any(mark in rest for rest in rests for mark in ("# BEGIN SOL", "# END SOL")):
         raise ValueError(f"{source.name}: a line {BEGIN!r} or {END!r} stands alone; they come in pairs.")
-    return cells
+    return found
 
 
-def _with_folded_solutions(source: pathlib.Path, cells: Sequence[Cell]) -> list[Cell]:
+def _with_folded_solutions(source: pathlib.Path, written: Sequence[Cell]) -> list[Cell]:
     done: list[Cell] = []
-    for cell in cells:
+    for cell in written:
         if GAP.search(cell.text):
             if YOUR_TURN not in cell.tags or not done or done[-1].kind != "markdown":
                 raise ValueError(f"{source.name}: a gap needs a cell tagged {YOUR_TURN!r} and a text before it.")
