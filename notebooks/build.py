@@ -43,7 +43,7 @@ from kit import workshop
 
 workshop.start()"""
 NOWHERE = """
-    sys.exit("This notebook has no repository's address yet. Open it in a clone of the kit, or run `make notebooks`.")"""
+    sys.exit("This notebook does not know its repository. Open it in a clone of the kit, or run `make notebooks`.")"""
 
 # What Colab and Kaggle keep in a notebook: that it wants a GPU, and on Kaggle the internet and the competition's files.
 METADATA = {

@@ -112,5 +112,3 @@ def _gap(found: re.Match) -> str:
         names = re.findall(r"^(\w+(?:, \w+)*) = ", textwrap.dedent(lines_of_solution), re.MULTILINE)
         lines += [f"{name.replace(',', ' =')} = ..." for name in dict.fromkeys(names)] or ["..."]
     return textwrap.indent("\n".join(lines), indent)
-
-

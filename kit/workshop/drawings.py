@@ -47,8 +47,8 @@ def neuron(inputs: Sequence[float], weights: Sequence[float], bias: float) -> st
     axes.plot([7.55, 8.0, 8.45], [middle - 0.3, middle - 0.3, middle + 0.3], color=style.COLOURS[0], linewidth=2.5)
     axes.text(8.0, middle - 0.85, "ReLU", ha="center", fontsize=style.NORMAL)
     axes.text(10.35, middle, "answer", ha="left", va="center", fontsize=style.NORMAL)
-    products = " ".join(f"{'+' if number else ''} {x:g}·({w:g})" for number, (x, w) in enumerate(zip(inputs, weights)))
-    axes.text(6, 4.25, f"sum = {products.strip()} {bias:+g} = {total:.2f}", ha="left", fontsize=style.NORMAL)
+    products = " + ".join(f"{value:g}·({weight:g})" for value, weight in zip(inputs, weights, strict=True))
+    axes.text(6, 4.25, f"sum = {products} {bias:+g} = {total:.2f}", ha="left", fontsize=style.NORMAL)
     return figure
 
 
@@ -141,7 +141,9 @@ def _numbers(axes, numbers, colours):
         axes.imshow(-numbers, cmap=style.DIVERGING, vmin=-1.6 * largest, vmax=1.6 * largest)  # blue is positive
     for place, value in np.ndenumerate(numbers):
         light = colours and value < largest / 2
-        axes.text(*place[::-1], f"{value:g}", ha="center", va="center", fontsize=ROUND, color="white" if light else "black")
+        axes.text(
+            *place[::-1], f"{value:g}", ha="center", va="center", fontsize=ROUND, color="white" if light else "black"
+        )
     axes.set_xticks(np.arange(-0.5, numbers.shape[1]), labels=[])
     axes.set_yticks(np.arange(-0.5, numbers.shape[0]), labels=[])
     axes.grid(color="#999999", linewidth=0.8)

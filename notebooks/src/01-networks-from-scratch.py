@@ -56,8 +56,8 @@ my_digit = (255 * ink.repeat(2, axis=0).repeat(2, axis=1)).astype("uint8").resha
 figures.labelled_images(my_digit, title="my digit, 28 × 28 pixels")
 
 # %% [markdown]
-# **What you see.** You typed a table of characters. NumPy made it a table of numbers, and 255 looks white. So it is with
-# every image in a computer: 0 is black, 255 is white, and a colour image has three such tables, for red, green and
+# **What you see.** You typed a table of characters. NumPy made it a table of numbers, and 255 looks white. So it is
+# with every image in a computer: 0 is black, 255 is white, and a colour image has three such tables, for red, green and
 # blue.
 #
 # No network has seen your digit yet. It comes back in section 10.
@@ -80,7 +80,7 @@ figures.labelled_images(my_digit, title="my digit, 28 × 28 pixels")
 # | name | what it is |
 # | --- | --- |
 # | **Keras** | a library to build and train networks in a few lines of Python. You write Keras in this notebook |
-# | **TensorFlow**, JAX, PyTorch | libraries that compute with large arrays and find gradients. Keras runs on any of them |
+# | **TensorFlow**, JAX, PyTorch | libraries that compute with arrays and find gradients. Keras runs on any of them |
 # | **backend** | the one that Keras runs on now. The set-up cell printed its name; your code is the same with each |
 #
 # ## 3 The data: from a table to arrays
@@ -144,7 +144,8 @@ your_turn.one_hot(one_hot, labels)
 
 # %% [markdown]
 # Keras has the same as `keras.utils.to_categorical(labels, 10)`. Both forms say the same. With integer labels the loss
-# of section 5 is called `SparseCategoricalCrossentropy`, with one-hot labels `CategoricalCrossentropy`. We use integers.
+# of section 5 is called `SparseCategoricalCrossentropy`, with one-hot labels `CategoricalCrossentropy`. We use
+# integers.
 #
 # ### How many, how bright?
 #
@@ -192,8 +193,8 @@ display(figures.pca_scatter(images, labels))
 
 # %% [markdown]
 # **What you see.** Each component is a contrast: blue strokes against orange ones. With two numbers an image instead of
-# 784, some digits already gather in a corner of their own, and others lie on top of each other. There is order in images
-# before anybody names it. To name it, we need labels.
+# 784, some digits already gather in a corner of their own, and others lie on top of each other. There is order in
+# images before anybody names it. To name it, we need labels.
 #
 # ## 5 The neuron
 #
@@ -221,8 +222,8 @@ drawings.neuron(inputs=[0.0, 0.5, 1.0], weights=[0.4, -0.6, 0.9], bias=0.1)
 #
 # ### How wrong is that? Cross-entropy
 #
-# The **loss** is one number that says how wrong the network is. We use **cross-entropy**: minus the natural logarithm of
-# the probability that the network gave to the true class.
+# The **loss** is one number that says how wrong the network is. We use **cross-entropy**: minus the natural logarithm
+# of the probability that the network gave to the true class.
 #
 # | if the truth is | the network gave it | loss |
 # | --- | --- | --- |
@@ -287,9 +288,9 @@ print(f"{len(train_images):,} images in batches of {BATCH}:", int(np.ceil(len(tr
 # %% [markdown]
 # ### Build, compile, fit
 #
-# **What to expect.** Three calls, always the same: *build* the layers; *compile* with an optimizer (how to step), a loss
-# and what to print; *fit*. `accuracy` is the share of right answers, `val_accuracy` the same on the validation images.
-# Guessing would reach 10 %.
+# **What to expect.** Three calls, always the same: *build* the layers; *compile* with an optimizer (how to step), a
+# loss and what to print; *fit*. `accuracy` is the share of right answers, `val_accuracy` the same on the validation
+# images. Guessing would reach 10 %.
 
 # %%
 perceptron = keras.Sequential(
@@ -333,8 +334,8 @@ print("logits of three images:", *answers.round(1), sep="\n")
 print("their digits:", answers.argmax(axis=1), "– the labels:", validation_labels[:3])
 
 # %% [markdown]
-# What did it learn? There is one weight for each pixel and digit, so the weights can be drawn as images: white where ink
-# speaks for the digit, black where it speaks against it.
+# What did it learn? There is one weight for each pixel and digit, so the weights can be drawn as images: white where
+# ink speaks for the digit, black where it speaks against it.
 
 # %%
 weights = perceptron.layers[-1].get_weights()[0].reshape(28, 28, 10, 1).transpose(2, 0, 1, 3)
@@ -342,8 +343,8 @@ templates = (127.5 + 127.5 * weights / np.abs(weights).max()).astype("uint8")
 figures.labelled_images(templates, np.arange(10), title="the weights of the ten neurons")
 
 # %% [markdown]
-# **What you see.** Blurred templates: the 0 wants a ring and nothing in the middle. A template allows one way to write a
-# digit, and a digit that moves by a few pixels no longer fits.
+# **What you see.** Blurred templates: the 0 wants a ring and nothing in the middle. A template allows one way to write
+# a digit, and a digit that moves by a few pixels no longer fits.
 #
 # ## 6 The multilayer perceptron
 #
@@ -413,7 +414,7 @@ figures.learning_curves(histories, "one network, three learning rates")
 # | --- | --- | --- |
 # | **SGD** | go against the gradient $g$ | $\eta\,g$ |
 # | **momentum** | keep some of the last step, as a ball that rolls | $m \leftarrow 0.9\,m + g$, step $\eta\,m$ |
-# | **RMSprop** | divide by the usual size of this weight's gradient | $v \leftarrow 0.9\,v + 0.1\,g^2$, step $\eta\,g/\sqrt v$ |
+# | **RMSprop** | divide by the usual size of the gradient | $v \leftarrow 0.9\,v + 0.1\,g^2$, step $\eta\,g/\sqrt v$ |
 # | **Adam** | both, with a correction for the first steps | $\eta\,\hat m/\sqrt{\hat v}$ |
 #
 # **What to expect.** The table in code, in the valley from above. It falls ten times as steeply across as along.
@@ -514,8 +515,8 @@ plt.show()
 
 # %% [markdown]
 # **What you see.** Each filter lights up along its own kind of edge. **Pooling** then keeps the largest answer of each
-# 2 × 2 patch: a quarter of the numbers, and you still see where the edges are. If the digit moves by a pixel, the pooled
-# map hardly changes.
+# 2 × 2 patch: a quarter of the numbers, and you still see where the edges are. If the digit moves by a pixel, the
+# pooled map hardly changes.
 #
 # In a network nobody writes filters by hand. They are weights, and training finds them.
 #
@@ -566,7 +567,8 @@ figures.learning_curves(compared, "neurons, a multilayer perceptron, a convoluti
 
 # %% [markdown]
 # **What you see.** Left and middle: loss and accuracy per epoch, dashed for the training images, solid for validation.
-# Right: the same accuracy against time, since an epoch of one network may take ten times as long as an epoch of another.
+# Right: the same accuracy against time, since an epoch of one network may take ten times as long as an epoch of
+# another.
 #
 # ### Where it fails
 
@@ -576,9 +578,9 @@ display(figures.confusion_matrix(validation_labels, probabilities))
 display(figures.wrong_predictions(validation_images, validation_labels, probabilities, count=8))
 
 # %% [markdown]
-# **What you see.** The *confusion matrix* has a row for each true digit and a column for each answer; mistakes stand off
-# the diagonal. Digits that look alike are confused. Below are the worst mistakes, those with the least probability for
-# the true digit.
+# **What you see.** The *confusion matrix* has a row for each true digit and a column for each answer; mistakes stand
+# off the diagonal. Digits that look alike are confused. Below are the worst mistakes, those with the least probability
+# for the true digit.
 #
 # ### What did it learn?
 
@@ -587,8 +589,8 @@ display(figures.filters(first))
 display(figures.layer_outputs(first, validation_images[0]))
 
 # %% [markdown]
-# **What you see.** Many learned filters look like the two from above: a bright side and a dark side, in many directions.
-# Nobody told the network about edges.
+# **What you see.** Many learned filters look like the two from above: a bright side and a dark side, in many
+# directions. Nobody told the network about edges.
 #
 # ## 9 One thing at a time
 #
@@ -688,8 +690,8 @@ your_turn.outcome(bet, results["validation accuracy"], error)
 #
 # ## 10 Your network reads your digit
 #
-# **What to expect.** Your drawing from section 1, read by your first CNN. Your pen is not the pen of MNIST's writers, so
-# it may be wrong. Draw another digit, run section 1 again, and come back.
+# **What to expect.** Your drawing from section 1, read by your first CNN. Your pen is not the pen of MNIST's writers,
+# so it may be wrong. Draw another digit, run section 1 again, and come back.
 
 # %%
 mine = np.asarray(keras.ops.softmax(first.predict(my_digit, verbose=0)))[0]
@@ -924,9 +926,9 @@ for name, predicted in (("four", by_four), ("six", by_six), ("both, averaged", (
 # - Convolutions look for the same pattern everywhere; pooling makes the image smaller and allows for small shifts.
 # - Judge on images that were not trained on. Change one thing at a time. Know the standard error.
 #
-# To read on: [Keras's guides](https://keras.io/guides/), the free book
-# [Neural Networks and Deep Learning](http://neuralnetworksanddeeplearning.com/) by Michael Nielsen, and
-# [CS231n's notes](https://cs231n.github.io/) from Stanford.
+# To read on: [Keras's guides](https://keras.io/guides/), the free book [Neural Networks and Deep
+# Learning](http://neuralnetworksanddeeplearning.com/) by Michael Nielsen, and [CS231n's
+# notes](https://cs231n.github.io/) from Stanford.
 #
 # Next: [2 · Transfer learning](02-transfer-learning.ipynb). A network that others trained on a million photographs
 # learns your classes in minutes.

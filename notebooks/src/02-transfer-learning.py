@@ -29,7 +29,8 @@
 # %% [markdown]
 # ## 1 CIFAR-10
 #
-# **What to expect.** Small colour photographs, 32 × 32 pixels, of ten classes. Which classes would you confuse yourself?
+# **What to expect.** Small colour photographs, 32 × 32 pixels, of ten classes. Which classes would you confuse
+# yourself?
 #
 # A GPU takes all images. A CPU takes a tenth of them and fewer epochs: the ideas are the same, the accuracies lower.
 
@@ -54,7 +55,11 @@ COUNT = workshop.choose(5_000, gpu=50_000, short=120)
 data = kit.load("cifar-10", source=workshop.source("cifar-10"))
 names = data.competition.class_names
 train_images, validation_images, train_labels, validation_labels = train_test_split(
-    data.train_images[:COUNT], data.train_labels[:COUNT], test_size=0.2, stratify=data.train_labels[:COUNT], random_state=0
+    data.train_images[:COUNT],
+    data.train_labels[:COUNT],
+    test_size=0.2,
+    stratify=data.train_labels[:COUNT],
+    random_state=0,
 )
 print("training  ", train_images.shape, train_images.dtype, "from", train_images.min(), "to", train_images.max())
 print("validation", validation_images.shape)
@@ -84,7 +89,8 @@ plt.show()
 #
 # ### Images as points: PCA and t-SNE
 #
-# **What to expect.** An image of 32 × 32 × 3 values is a point in 3,072 dimensions. We look at these points in two ways:
+# **What to expect.** An image of 32 × 32 × 3 values is a point in 3,072 dimensions. We look at these points in two
+# ways:
 #
 # - **PCA** finds the directions in which the images differ most. It keeps large distances, and its directions can be
 #   drawn as images themselves.
@@ -447,9 +453,9 @@ figures.learning_curves(histories)
 # **What you see.** The head learns in seconds (the one pass through VGG16 is not counted). With ImageNet's weights it
 # starts high and soon stops rising: the features are fixed, and the head has found what they offer.
 #
-# Who wins depends on the number of images. Transfer helps most where there are few. Frozen VGG16 is known to reach about
-# 64 % on CIFAR-10, since it was made for larger photographs than 32 × 32. With all 50,000 images and enough time a
-# network from scratch goes far beyond: ResNet's authors report 91 %.
+# Who wins depends on the number of images. Transfer helps most where there are few. Frozen VGG16 is known to reach
+# about 64 % on CIFAR-10, since it was made for larger photographs than 32 × 32. With all 50,000 images and enough time
+# a network from scratch goes far beyond: ResNet's authors report 91 %.
 #
 # ## 6 One network, written in two ways
 #
@@ -465,15 +471,15 @@ other = vgg_network.predict(few, verbose=0)
 print(f"largest difference between the two: {np.abs(one - other).max():.6f}")
 
 # %% [markdown]
-# **What you see.** The same layers with the same weights give the same logits. One thing differs: the functional network
-# has the preprocessing inside, so that nobody can forget it.
+# **What you see.** The same layers with the same weights give the same logits. One thing differs: the functional
+# network has the preprocessing inside, so that nobody can forget it.
 #
 # *Half-time. A good moment for a break.*
 #
 # ## 7 Fine-tuning: unfreeze the last block
 #
-# **What to expect.** The head is trained. Now the last block of VGG16, three convolutions, may adapt to our photographs.
-# Two rules:
+# **What to expect.** The head is trained. Now the last block of VGG16, three convolutions, may adapt to our
+# photographs. Two rules:
 #
 # - **First the head, then the base.** A head with random weights sends random gradients back, and they would destroy
 #   what the base knows.
@@ -483,7 +489,8 @@ print(f"largest difference between the two: {np.abs(one - other).max():.6f}")
 base.trainable = True
 for layer in base.layers:
     layer.trainable = layer.name.startswith("block5")
-print(sum(np.prod(weight.shape) for weight in vgg_network.trainable_weights), "of", vgg_network.count_params(), "weights")
+learning = sum(np.prod(weight.shape) for weight in vgg_network.trainable_weights)
+print(f"{learning:,} of {vgg_network.count_params():,} weights learn")
 
 # %% [markdown]
 # **Your turn.** On a copy of VGG16: freeze everything but the last *two* blocks, `block4` and `block5`.
@@ -522,9 +529,9 @@ train("VGG16, last block unfrozen", vgg_network, FINE_EPOCHS, learning_rate=0.00
 #
 # ### In a ResNet: the gradient finds its way back
 #
-# **What to expect.** Training sends gradients from the last layer to the first. Here are chains of 2 to 32 convolutions,
-# untrained, with and without skips. We measure how much a change of the pixels changes the answer: what arrives at the
-# other end of the chain.
+# **What to expect.** Training sends gradients from the last layer to the first. Here are chains of 2 to 32
+# convolutions, untrained, with and without skips. We measure how much a change of the pixels changes the answer: what
+# arrives at the other end of the chain.
 
 
 # %%
@@ -587,13 +594,13 @@ train("VGG16 with skips", vgg_skip, workshop.choose(5, short=1), learning_rate=0
 
 # %% [markdown]
 # **What you see.** Compare with the frozen network, which uses the last block alone. The workshop that this network
-# comes from calls the gain significant. The price: 16 million new weights, most of them behind the first poolings, where
-# the maps are large. They need many images. With few, the plain frozen network can win.
+# comes from calls the gain significant. The price: 16 million new weights, most of them behind the first poolings,
+# where the maps are large. They need many images. With few, the plain frozen network can win.
 #
 # ## 9 Two networks in one
 #
-# **What to expect.** The ResNet learned from CIFAR-10 alone, VGG16 from ImageNet: they make different mistakes. We freeze
-# both, concatenate their ten logits, and train a small head that learns *whom to trust, and when*.
+# **What to expect.** The ResNet learned from CIFAR-10 alone, VGG16 from ImageNet: they make different mistakes. We
+# freeze both, concatenate their ten logits, and train a small head that learns *whom to trust, and when*.
 
 # %%
 members = [networks["small ResNet"], networks["VGG16, last block unfrozen"]]
@@ -661,12 +668,12 @@ best = max(members, key=lambda name: accuracy(predictions[name]))
 for name in (best, "ensemble"):
     print(f"{name}: {accuracy(predictions[name]):.1%}")
 before, after = (predictions[name].argmax(axis=1) == validation_labels for name in (best, "ensemble"))
-print(f"The ensemble corrects {np.sum(after & ~before)} mistakes of its best member and makes {np.sum(before & ~after)} new ones.")
+print(f"against its best member: {np.sum(after & ~before)} mistakes corrected, {np.sum(before & ~after)} new ones")
 
 # %% [markdown]
-# **What you see.** A member that is much worse pulls the average down. Members that are about as good and make different
-# mistakes are nearly always better together than the best of them. On leaderboards this is the cheapest gain. The kit's
-# `kit.ensemble` also fits weights for the members.
+# **What you see.** A member that is much worse pulls the average down. Members that are about as good and make
+# different mistakes are nearly always better together than the best of them. On leaderboards this is the cheapest gain.
+# The kit's `kit.ensemble` also fits weights for the members.
 #
 # ## 11 Which pixels count?
 #
@@ -757,13 +764,13 @@ pd.DataFrame(rows).T.round(3)
 # | the classes are among those that a network already knows | **use** what exists, as it is |
 # | other classes, few images, photographs of everyday things | **retrain** the head on a frozen network |
 # | some thousand images | retrain, then **fine-tune** the last blocks |
-# | images of another kind (X-rays, digits, spectra), or many | **modify**: other input, other depth, all layers unfrozen |
+# | images of another kind (X-rays, digits), or many | **modify**: other input, other depth, all layers unfrozen |
 # | small images, many of them, time and a GPU | **build** your own, from scratch |
 #
 # ### Several GPUs, in a page
 #
-# Keras divides each batch among the devices: every device has a copy of the network, computes its part of the gradients,
-# and all add up. On TensorFlow, build and compile inside a scope:
+# Keras divides each batch among the devices: every device has a copy of the network, computes its part of the
+# gradients, and all add up. On TensorFlow, build and compile inside a scope:
 #
 # ```python
 # import tensorflow as tf
@@ -833,8 +840,8 @@ pd.DataFrame(rows).T.round(3)
 # run = kit.fit(data, model="vgg16_transfer", epochs=6, unfreeze=1)
 # ```
 #
-# `unfreeze=1` trains the head first and then unfreezes the last block: sections 5 and 7 in a line. As commands, with all
-# images and a submission at the end:
+# `unfreeze=1` trains the head first and then unfreezes the last block: sections 5 and 7 in a line. As commands, with
+# all images and a submission at the end:
 #
 # ```
 # python -m kit.train --competition cifar-10 --model resnet_small --name resnet
@@ -847,7 +854,7 @@ pd.DataFrame(rows).T.round(3)
 #
 # To read on: Keras's guide to [transfer learning](https://keras.io/guides/transfer_learning/), the paper on
 # [VGG16](https://arxiv.org/abs/1409.1556), on [ResNet](https://arxiv.org/abs/1512.03385), on
-# [Grad-CAM](https://arxiv.org/abs/1610.02391), and
-# [How to use t-SNE effectively](https://distill.pub/2016/misread-tsne/).
+# [Grad-CAM](https://arxiv.org/abs/1610.02391), and [How to use t-SNE
+# effectively](https://distill.pub/2016/misread-tsne/).
 #
 # Next: [3 · Transfer on digits](03-transfer-on-digits.ipynb), where VGG16 meets grey digits and every error on the way.

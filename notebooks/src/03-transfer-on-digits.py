@@ -22,7 +22,6 @@
 
 # %%
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython.display import display
@@ -38,7 +37,11 @@ from kit.zoo import imagenet
 COUNT = workshop.choose(2_500, gpu=20_000, short=60)
 data = kit.load("digit-recognizer", source=workshop.source("digit-recognizer"))
 train_images, validation_images, train_labels, validation_labels = train_test_split(
-    data.train_images[:COUNT], data.train_labels[:COUNT], test_size=0.2, stratify=data.train_labels[:COUNT], random_state=0
+    data.train_images[:COUNT],
+    data.train_labels[:COUNT],
+    test_size=0.2,
+    stratify=data.train_labels[:COUNT],
+    random_state=0,
 )
 print("training  ", train_images.shape, train_images.dtype, "values", train_images.min(), "to", train_images.max())
 print("validation", validation_images.shape)
@@ -47,8 +50,8 @@ figures.labelled_images(train_images, train_labels, count=16)
 # %% [markdown]
 # **What you see.** The shape is *(images, height, width, channels)*. Keep the last three numbers in mind: 28, 28, 1.
 #
-# Next, VGG16's weights. If they are not to be had, the notebook goes on with random ones and says so. The errors are the
-# same with any weights.
+# Next, VGG16's weights. If they are not to be had, the notebook goes on with random ones and says so. The errors are
+# the same with any weights.
 
 # %%
 vgg = imagenet.vgg16_weights(download=workshop.choose(True, short=False))
@@ -57,8 +60,8 @@ print(vgg.origin)
 # %% [markdown]
 # ## 2 The first error: channels
 #
-# **What to expect.** We ask for a VGG16 that takes our images as they are. The line `%%expected_error` lets the notebook
-# go on after the traceback; in a notebook of your own the run would stop here.
+# **What to expect.** We ask for a VGG16 that takes our images as they are. The line `%%expected_error` lets the
+# notebook go on after the traceback; in a notebook of your own the run would stop here.
 
 # %%
 # %%expected_error
@@ -82,9 +85,9 @@ base = keras.applications.VGG16(include_top=False, weights=vgg.file, input_shape
 base.predict(train_images[:8], verbose=0)
 
 # %% [markdown]
-# **What you see.** Again the last line first. *expected* is what the network wants, *found* is what it got. `None` stands
-# for any number of images. Compare the other numbers one by one, and you know what to change. (Some versions of Keras leave out a last
-# number that is 1.)
+# **What you see.** Again the last line first. *expected* is what the network wants, *found* is what it got. `None`
+# stands for any number of images. Compare the other numbers one by one, and you know what to change. (Some versions of
+# Keras leave out a last number that is 1.)
 #
 # **Your turn.** A grey pixel is a colour with equal red, green and blue. Make images with three equal channels of
 # `train_images`.
@@ -165,9 +168,9 @@ print(f"red, green, blue {orange.ravel()} becomes {preprocess_input(orange.copy(
 # **What you see.** Blue comes first now, red last. From each channel the mean of ImageNet's photographs is subtracted:
 # 103.9 from blue, 116.8 from green, 123.7 from red. Nothing is divided.
 #
-# Now we compute VGG16's features in each of the four ways. For each we note the values that go in, how much the features
-# differ from image to image, and the accuracy of a head that learns from them. Features that hardly differ say nothing
-# about any image.
+# Now we compute VGG16's features in each of the four ways. For each we note the values that go in, how much the
+# features differ from image to image, and the accuracy of a head that learns from them. Features that hardly differ say
+# nothing about any image.
 
 
 # %%
@@ -227,7 +230,8 @@ figures.learning_curves(histories)
 # %% [markdown]
 # **What you see.** Different accuracies, and not a word from Keras.
 #
-# - *Scaled*: the values are 255 times too small, and VGG16's answers are mostly its own biases, the same for each image.
+# - *Scaled*: the values are 255 times too small, and VGG16's answers are mostly its own biases, the same for each
+#   image.
 # - *Scaled, then `preprocess_input`*: all values lie between −124 and −102. The features hardly differ.
 # - *As they are*: not bad for digits, since they are grey and only the mean is missing. Colour photographs suffer more.
 #
@@ -301,7 +305,9 @@ your_turn.equal(
 validation_input = preprocess_input(large_validation.copy())
 validation_features = base.predict(validation_input, verbose=0)
 loss, accuracy = head.evaluate(validation_features, validation_labels, verbose=0)
-print(f"wrong input: {history['val_accuracy'].iloc[-1]:.1%}, mended: {accuracy:.1%} – the same network, the same weights")
+print(
+    f"wrong input: {history['val_accuracy'].iloc[-1]:.1%}, mended: {accuracy:.1%} – the same network, the same weights"
+)
 
 # %% [markdown]
 # **What you see.** Nothing was wrong with the network. Before you change a network, check what goes into it.
@@ -316,7 +322,9 @@ x = layers.UpSampling2D(2)(x)  # mends error 2
 x = preprocess_input(x)  # mends errors 3 and 4
 x = base(x)
 network = keras.Model(digits, head(x), name="vgg16_for_digits")
-same = np.abs(network.predict(validation_images[:16], verbose=0) - head.predict(validation_features[:16], verbose=0)).max()
+same = np.abs(
+    network.predict(validation_images[:16], verbose=0) - head.predict(validation_features[:16], verbose=0)
+).max()
 print(f"largest difference to the steps by hand: {same:.6f}")
 
 # %% [markdown]
@@ -420,8 +428,8 @@ probabilities = np.asarray(keras.ops.softmax(network.predict(validation_images, 
 figures.wrong_predictions(validation_images, validation_labels, probabilities, count=8)
 
 # %% [markdown]
-# **What you see.** For digits, a small network is as good or better, in a fraction of the time. Photographs taught VGG16
-# things that digits do not have. **Transfer helps most between things that are alike**, and where images are few.
+# **What you see.** For digits, a small network is as good or better, in a fraction of the time. Photographs taught
+# VGG16 things that digits do not have. **Transfer helps most between things that are alike**, and where images are few.
 #
 # ## 9 Quiz
 #
@@ -484,7 +492,7 @@ figures.wrong_predictions(validation_images, validation_labels, probabilities, c
 # python -m kit.train --model resnet_small --weights runs/cifar-10/photographs --name from-photographs
 # ```
 #
-# To read on: Keras's list of [pre-trained networks](https://keras.io/api/applications/) with size and accuracy (Xception,
-# VGG19, MobileNet …), each with a `preprocess_input` of its own.
+# To read on: Keras's list of [pre-trained networks](https://keras.io/api/applications/) with size and accuracy
+# (Xception, VGG19, MobileNet …), each with a `preprocess_input` of its own.
 #
 # Next: [4 · Exercise](04-kaggle-exercise.ipynb), your own way from the data to Kaggle's leaderboard.

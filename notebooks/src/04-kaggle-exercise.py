@@ -63,8 +63,8 @@ checks.examples(sevens, images, labels, digit=7)
 figures.labelled_images(sevens, title="sevens")
 
 # %% [markdown]
-# **What you see.** No two sevens are alike. Some have a bar through the stem, some lean. Nobody wants to write rules for
-# them, so the network learns from examples.
+# **What you see.** No two sevens are alike. Some have a bar through the stem, some lean. Nobody wants to write rules
+# for them, so the network learns from examples.
 #
 # How many images does each digit have?
 
@@ -76,8 +76,8 @@ figures.label_histogram(labels)
 #
 # ### Split
 #
-# **What to expect.** A network can learn its images by heart. Whether it understands digits shows only on images that it
-# was not trained on. So we put a fifth aside: the *validation* images.
+# **What to expect.** A network can learn its images by heart. Whether it understands digits shows only on images that
+# it was not trained on. So we put a fifth aside: the *validation* images.
 #
 # **Your turn.** Split `images` and `labels` with scikit-learn's
 # [`train_test_split`](https://scikit-learn.org/stable/modules/generated/sklearn.model_selection.train_test_split.html).
@@ -183,9 +183,9 @@ checks.compiled(network)
 # %% [markdown]
 # ### Train
 #
-# **What to expect.** The images come in batches, and after each batch the weights take a step. When every image was used
-# once, an epoch is complete. Keras then prints loss and accuracy, with `val_` for the validation images. The first epoch
-# helps most.
+# **What to expect.** The images come in batches, and after each batch the weights take a step. When every image was
+# used once, an epoch is complete. Keras then prints loss and accuracy, with `val_` for the validation images. The first
+# epoch helps most.
 #
 # **Your turn.** Call `fit` with the training images and labels. Give it `epochs=EPOCHS`, `batch_size=128`, the
 # validation images and labels as `validation_data`, `callbacks=[clock]` so that time is measured, and `verbose=2` for
@@ -218,8 +218,8 @@ figures.learning_curves(clock.history, "my first network")
 
 # %% [markdown]
 # **What you see.** The loss falls and the accuracy rises, fast at first and slower later. While both curves rise
-# together, the network learns about digits. Where training goes on to rise and validation does not, it learns its images
-# by heart: *overfitting*.
+# together, the network learns about digits. Where training goes on to rise and validation does not, it learns its
+# images by heart: *overfitting*.
 #
 # ## 3 Study the mistakes
 #
@@ -387,8 +387,8 @@ validation_accuracy = final_clock.history["val_accuracy"].iloc[-1]
 # ### Where do the two networks differ?
 #
 # **What to expect.** The same layers, other training images. The first network saw MNIST, the second Kaggle's. Both
-# predict Kaggle's validation images. Do they make the same mistakes? (Count no accuracy of the first one here. MNIST may
-# hold these very images.)
+# predict Kaggle's validation images. Do they make the same mistakes? (Count no accuracy of the first one here. MNIST
+# may hold these very images.)
 #
 # **Your turn.** Find the rows on which the two networks predict different digits.
 #
@@ -399,7 +399,9 @@ validation_accuracy = final_clock.history["val_accuracy"].iloc[-1]
 # </details>
 
 # %%
-by_mnist, by_kaggle = (np.asarray(keras.ops.softmax(one.predict(validation_images, verbose=0))) for one in (network, final))
+by_mnist, by_kaggle = (
+    np.asarray(keras.ops.softmax(one.predict(validation_images, verbose=0))) for one in (network, final)
+)
 ### BEGIN SOLUTION: the row numbers where the two networks differ
 differ = np.flatnonzero(by_mnist.argmax(axis=1) != by_kaggle.argmax(axis=1))
 ### END SOLUTION
@@ -505,8 +507,8 @@ else:
 checks.sent(path, kaggle, validation_accuracy)
 
 # %% [markdown]
-# **What you see.** The score is close to the validation accuracy, as it should be: the network was trained on neither set
-# of images. The two are not equal, since luck decides which hard images are in which set. With $n$ images and an
+# **What you see.** The score is close to the validation accuracy, as it should be: the network was trained on neither
+# set of images. The two are not equal, since luck decides which hard images are in which set. With $n$ images and an
 # accuracy of $p$, the *standard error* is $\sqrt{p(1-p)/n}$:
 
 # %%
@@ -528,14 +530,14 @@ print(f"validation accuracy {validation_accuracy:.4f} ± {error:.4f}, from {len(
 # | validation accuracy | at least 99.2 % |
 # | submission | checked, and sent if you have an account |
 #
-# **Your turn.** Build `mine`, compile it and fit it on `train_images`, with a stopwatch `my_clock`. Change one thing at a
-# time, and keep what helps. You can train as often as you like; the validation images decide.
+# **Your turn.** Build `mine`, compile it and fit it on `train_images`, with a stopwatch `my_clock`. Change one thing at
+# a time, and keep what helps. You can train as often as you like; the validation images decide.
 #
 # <details><summary>Hint</summary>
 #
-# Two convolutions before each pooling see more than one. Dropout of 0.25 after a pooling and 0.5 before the last layer is
-# a classic. `layers.RandomTranslation(0.07, 0.07)` and `layers.RandomRotation(0.03)`, right after the input, shift and
-# turn the digits at random while training. Eight epochs and more.
+# Two convolutions before each pooling see more than one. Dropout of 0.25 after a pooling and 0.5 before the last layer
+# is a classic. `layers.RandomTranslation(0.07, 0.07)` and `layers.RandomRotation(0.03)`, right after the input, shift
+# and turn the digits at random while training. Eight epochs and more.
 #
 # </details>
 # <details><summary>Solution in words</summary>
@@ -675,8 +677,8 @@ if online:
 #
 # <details><summary>Answer</summary>
 #
-# Probably a little lower. With 50 tries, the best one was also lucky. Choose by validation, and keep the public score as
-# a check.
+# Probably a little lower. With 50 tries, the best one was also lucky. Choose by validation, and keep the public score
+# as a check.
 #
 # </details>
 #

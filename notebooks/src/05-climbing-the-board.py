@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 5 · Climbing the board
 #
-# You have a score. How do those at the top get theirs? They do a few things that you have not seen yet, and they do them
-# one at a time: honest validation, augmentation, test-time augmentation, ensembles. Each is one line with the kit.
+# You have a score. How do those at the top get theirs? They do a few things that you have not seen yet, and they do
+# them one at a time: honest validation, augmentation, test-time augmentation, ensembles. Each is one line with the kit.
 #
 # The notebook works on Kaggle's digits if you have downloaded them (notebook [4](04-kaggle-exercise.ipynb)), else on
 # MNIST. About forty minutes.
@@ -26,7 +26,6 @@
 
 # %% tags=["your-turn"]
 import numpy as np
-import pandas as pd
 from IPython.display import Image, display
 
 import kit
@@ -58,9 +57,7 @@ for n in (1_000, 4_200, 28_000, 42_000):
 # changed, and averages the networks. The network is small and trains for four epochs.
 
 # %%
-data = kit.load(
-    "digit-recognizer", source=workshop.source("digit-recognizer"), limit=workshop.choose(0, short=400)
-)
+data = kit.load("digit-recognizer", source=workshop.source("digit-recognizer"), limit=workshop.choose(0, short=400))
 SAME = {"epochs": 4, "folds": workshop.choose(3, short=2)} | workshop.choose({}, short={"epochs": 1, "batch_size": 64})
 plain = kit.fit(data, config="fast", name="plain", seeds=workshop.choose(3, short=2), **SAME)
 plain
@@ -70,9 +67,9 @@ COLUMNS = ["name", "accuracy", "standard_error", "log_loss", "seconds", "differs
 kit.runs.table("digit-recognizer")[COLUMNS]
 
 # %% [markdown]
-# **What you see.** The runs `plain-0`, `plain-1`, … differ in nothing but luck. Whatever you try from here on has to help
-# by more than they differ. `plain` is their average, your first ensemble; section 4 says why it is better than most of
-# its members.
+# **What you see.** The runs `plain-0`, `plain-1`, … differ in nothing but luck. Whatever you try from here on has to
+# help by more than they differ. `plain` is their average, your first ensemble; section 4 says why it is better than
+# most of its members.
 #
 # ## 2 Augmentation
 #
@@ -109,9 +106,9 @@ for name in ("augmentation", "learning-curves"):
 #
 # ## 3 Test-time augmentation
 #
-# **What to expect.** If a shifted 7 is a 7, ask the network about the shifted one, too. **Test-time augmentation** (TTA)
-# predicts several augmented copies of each image and averages. It needs no training and usually helps a little. The kit
-# finds out on out-of-fold images how much the copies should count.
+# **What to expect.** If a shifted 7 is a 7, ask the network about the shifted one, too. **Test-time augmentation**
+# (TTA) predicts several augmented copies of each image and averages. It needs no training and usually helps a little.
+# The kit finds out on out-of-fold images how much the copies should count.
 
 # %%
 # !python -m kit.predict augmented --tta
@@ -122,9 +119,9 @@ for name in ("augmentation", "learning-curves"):
 #
 # ## 4 Ensembles
 #
-# **What to expect.** Networks of similar accuracy that make *different* mistakes are better together: where one is wrong,
-# the others outvote it. Networks that make the same mistakes only confirm each other. So combine what differs: other
-# seeds, other augmentation, other layers.
+# **What to expect.** Networks of similar accuracy that make *different* mistakes are better together: where one is
+# wrong, the others outvote it. Networks that make the same mistakes only confirm each other. So combine what differs:
+# other seeds, other augmentation, other layers.
 #
 # **Your turn.** Average the out-of-fold probabilities of `plain-0` and `augmented` yourself. `oof()` gives them as an
 # array (images, classes).
@@ -162,8 +159,8 @@ for name in ("pairwise-disagreement", "changed-images"):
 
 # %% [markdown]
 # Other ways to combine are `--method weighted`, `hill-climb` and `stack`. They fit weights to the out-of-fold
-# predictions. With few and similar members the plain average is hard to beat, and it has nothing that could overfit. Each
-# method prints its accuracy on images that its weights were not fitted to.
+# predictions. With few and similar members the plain average is hard to beat, and it has nothing that could overfit.
+# Each method prints its accuracy on images that its weights were not fitted to.
 #
 # ## 5 Where are the mistakes?
 #
@@ -181,8 +178,8 @@ for name in ("pairwise-disagreement", "changed-images"):
 # ## 6 Validation against the public score
 #
 # **What to expect.** The leaderboard is validation, too, on images whose labels you do not have, and with luck of its
-# own. Here are twenty *made-up* networks whose true accuracy lies between 99.3 % and 99.7 %. Each is validated on 42,000
-# images and scored on 7,000. Then the same a thousand times: how good is the network that you choose?
+# own. Here are twenty *made-up* networks whose true accuracy lies between 99.3 % and 99.7 %. Each is validated on
+# 42,000 images and scored on 7,000. Then the same a thousand times: how good is the network that you choose?
 
 # %%
 rng = np.random.default_rng(0)
@@ -233,8 +230,8 @@ else:
 #
 # </details>
 #
-# **3.** Two runs have 99.60 % and 99.63 % out of fold on the same 42,000 images. Which test compares them better than two
-# standard errors?
+# **3.** Two runs have 99.60 % and 99.63 % out of fold on the same 42,000 images. Which test compares them better than
+# two standard errors?
 #
 # <details><summary>Answer</summary>
 #

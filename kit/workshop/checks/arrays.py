@@ -60,7 +60,9 @@ def from_table(labels: Any, images: Any, dataset: Dataset) -> None:
     if images.shape == (count, np.prod(shape) + 1):
         raise StillMissing('the label is still among the pixels: table.drop(columns="label") leaves it out.')
     if images.shape != (count, *shape):
-        raise StillMissing(f"the images' shape is {images.shape}, and ({count}, {', '.join(map(str, shape))}) is wanted.")
+        raise StillMissing(
+            f"the images' shape is {images.shape}, and ({count}, {', '.join(map(str, shape))}) is wanted."
+        )
     if not np.array_equal(images, dataset.train_images[:count]):
         raise StillMissing("the pixels are not where they belong. A row of the table is one image, row by row.")
     if images.dtype != np.uint8:

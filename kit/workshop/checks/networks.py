@@ -75,8 +75,8 @@ def trained(clock: Stopwatch, least: float = 0.2) -> None:
         raise StillMissing("nothing was validated: fit(…, validation_data=(validation_images, validation_labels))")
     if last["val_accuracy"] <= least:
         raise StillMissing(
-            f"{last['val_accuracy']:.1%} of the validation images are right, and {least:.1%} is not reached: train for "
-            "more epochs, or change the learning rate. Guessing would reach 10 %."
+            f"{last['val_accuracy']:.1%} of the validation images are right, and {least:.1%} is wanted: train for "
+            "more epochs, or change the learning rate."
         )
     good(f"{last['val_accuracy']:.2%} of the validation images are right after {len(history)} epochs.")
 
@@ -98,8 +98,8 @@ def designed(network: Any, clock: Stopwatch, most_weights: int, least: float) ->
         raise StillMissing("nothing works against overfitting yet: dropout, batch normalization or a Random… layer.")
     if network.count_params() > most_weights:
         raise StillMissing(
-            f"{network.count_params():,} weights are more than {most_weights:,}. Most are in the first dense layer: let "
-            "a smaller image reach it, by pooling once more or by fewer filters."
+            f"{network.count_params():,} weights are more than {most_weights:,}. Most are in the first dense layer: "
+            "let a smaller image reach it, by pooling once more or by fewer filters."
         )
     compiled(network)
     trained(clock, least)
@@ -107,12 +107,16 @@ def designed(network: Any, clock: Stopwatch, most_weights: int, least: float) ->
 
 def _is_network(network: Any) -> None:
     if not isinstance(filled(network), keras.Model):
-        raise StillMissing(f"this is {type(network).__name__}, not a network: keras.Sequential([…]) makes one of layers.")
+        raise StillMissing(
+            f"this is {type(network).__name__}, not a network: keras.Sequential([…]) makes one of layers."
+        )
 
 
 def _activations(own: list) -> None:
     apart = any(isinstance(layer, ACTIVATIONS) for layer in own)
-    linear = [one for one in own[:-1] if isinstance(one, (*CONVOLUTIONS, layers.Dense)) and _activation(one) == "linear"]
+    linear = [
+        one for one in own[:-1] if isinstance(one, (*CONVOLUTIONS, layers.Dense)) and _activation(one) == "linear"
+    ]
     if linear and not apart:
         raise StillMissing(
             f"{linear[0].name} has no activation: without activation='relu' two layers are no more than one."
