@@ -22,4 +22,4 @@ _ROOMS = (
 __getattr__, __dir__ = _lazy_imports.attributes(__name__, dict.fromkeys(__all__, "api"), _ROOMS)
 
 if _interrupts.started_as_command():
-    _interrupts.stop_quietly()
+    _interrupts.listen()

@@ -20,6 +20,8 @@ HERE = pathlib.Path(__file__).parent
 @command
 def main(argv: list[str] | None = None) -> int:
     """Run the command that the first argument names; without one list all of them."""
+    if argv is None:
+        interrupts.listen()
     verb, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
     known = {verb: path for verb in ORDER if (path := _file(verb)).exists()}
     if verb in ("--help", "-h"):
@@ -33,7 +35,6 @@ def main(argv: list[str] | None = None) -> int:
         return DONE
     if verb not in known:
         raise UserError(f"there is no command {verb!r}.{nearest(verb, known) or ' `python -m kit` lists them.'}")
-    interrupts.stop_quietly()
     module = importlib.import_module(f"kit.{verb}.__main__" if _file(verb).parent != HERE else f"kit.{verb}")
     return module.main(rest)
 

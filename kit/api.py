@@ -20,7 +20,6 @@ from kit.timings import Timings
 
 if TYPE_CHECKING:
     import keras
-    import pandas as pd
 
     from kit.evaluation.evaluation import Evaluation
 
@@ -50,16 +49,6 @@ class Run(tracking.Run):
     def accuracy(self) -> float | None:
         """The accuracy on images that its networks were not trained on, 0…1; None where none were kept."""
         return self.metrics().validation_accuracy
-
-    @property
-    def history(self) -> "pd.DataFrame":
-        """A row an epoch: fold, epoch, seconds, learning_rate, loss, accuracy, val_loss, val_accuracy."""
-        import pandas as pd
-
-        path = self.folder / "history.csv"
-        if not path.exists():
-            raise UserError(f"{path} is missing: {self.folder} has no training of its own.")
-        return pd.read_csv(path)
 
     @property
     def network(self) -> "keras.Model":
@@ -179,6 +168,7 @@ def resume(
 def _callbacks(tensorboard: bool):
     if not tensorboard:
         return None
-    from kit.training.tensorboard import callback
+    from kit.training import tensorboard as scalars
 
-    return lambda run, fold: [callback(run, fold)]
+    scalars.check()
+    return lambda run, fold: [scalars.callback(run, fold)]

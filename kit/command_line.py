@@ -123,7 +123,7 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
 
     @functools.wraps(main)
     def guarded(argv: list[str] | None = None) -> int:
-        interrupts.raise_again()
+        interrupts.set_working(True)
         open_streams()
         try:
             status = main(argv)
@@ -145,6 +145,7 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
                 raise
             status = _end(f"failed: {printable(explanation(error))}", FAILED)
         finally:
+            interrupts.set_working(False)
             flushed = _flush()
         return status if flushed else status or FAILED
 
@@ -156,7 +157,8 @@ def explanation(error: OSError) -> str:
     path = error.filename2 or error.filename
     path = path.decode(errors="backslashreplace") if isinstance(path, bytes) else path
     remedy = next((text for numbers, text in _REMEDIES.items() if error.errno in numbers), "")
-    what = f"{path}: {error.strerror}" if path not in (None, "") else f"{error.strerror}"
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    what = f"{path}: {reason}" if path not in (None, "") else f"{reason}"
     return f"{what}; {remedy}." if remedy else f"{what}."
 
 
@@ -176,8 +178,8 @@ def open_streams() -> None:
         stream: TextIO | None = getattr(sys, name)
         if stream is None:
             _fill_descriptor(number)
-            setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115
-        elif number and hasattr(stream, "reconfigure"):
+            setattr(sys, name, stream := open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115
+        if number and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=_OTHER_CHARACTERS)
 
 

@@ -15,21 +15,44 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     half written. Folders on the way are made. The fresh path keeps `path`'s suffix, for writers that look at it.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; `path` is as it was.
+        OSError: the disk is full or the folder cannot be written; it names `path`, which is as it was.
     """
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    fresh = pathlib.Path(name)
+    fresh = path
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:100]}-", suffix=path.suffix)
+        os.close(handle)
+        fresh = pathlib.Path(name)
         fresh.chmod(0o666 & ~_umask())  # mkstemp's 0600 would follow the file to its final place
         yield fresh
         with fresh.open("rb+") as written:
             os.fsync(written.fileno())
         os.replace(fresh, path)
+    except OSError as error:
+        raise _named(error, path, fresh) from error
     finally:
-        fresh.unlink(missing_ok=True)
+        if fresh != path:
+            with contextlib.suppress(OSError):
+                fresh.unlink()
+
+
+def _named(error: OSError, path: pathlib.Path, fresh: pathlib.Path) -> OSError:
+    """Return the operating system's error as one of `path`; libraries name no file, or even no reason."""
+    if error.filename not in (None, str(fresh), fresh):
+        return error
+    number = error.errno or _reason(fresh)
+    return OSError(number, os.strerror(number), str(path)) if number else error
+
+
+def _reason(fresh: pathlib.Path) -> int | None:
+    """Return why a file cannot grow: NumPy says only how much of an array was written."""
+    try:
+        with fresh.open("ab") as file:
+            file.write(bytes(1 << 16))
+    except OSError as error:
+        return error.errno
+    return None
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

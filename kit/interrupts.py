@@ -1,25 +1,22 @@
-"""Ctrl-C while a command still imports its modules: a quiet stop, where Python would show a traceback."""
+"""Ctrl-C in a command: a quiet stop while it imports modules, a KeyboardInterrupt while it works.
+
+Python shows a traceback where it is interrupted before a command's `main` begins, and an interrupted import may go on
+as if nothing had been, or end as another error. Only processes that are a command are concerned, never a notebook or
+a program that imports the kit.
+"""
 
 import os
 import signal
 import sys
 import types
 
+_working = False
 
-def stop_quietly() -> None:
-    """From now on, until `raise_again`, Ctrl-C ends this process at once, with one line and status 1.
 
-    Nothing is lost: a command that imports its modules has written nothing yet. An exception would not do: it may
-    come up inside a library that takes it for a failed import.
-    """
+def listen() -> None:
+    """Take over Ctrl-C, unless it is ignored or somebody else's; from now on it ends this process at once."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _stop)
-
-
-def raise_again() -> None:
-    """Let Ctrl-C be a KeyboardInterrupt again, if it is not."""
-    if signal.getsignal(signal.SIGINT) is _stop:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, _interrupt)
 
 
 def started_as_command() -> bool:
@@ -30,8 +27,24 @@ def started_as_command() -> bool:
     return sys.orig_argv[sys.orig_argv.index("-m") + 1].partition(".")[0] == "kit"
 
 
-def _stop(number: int, frame: types.FrameType | None) -> None:
+def set_working(working: bool) -> None:
+    """Say that the command's `main` begins, which turns a KeyboardInterrupt into its own ending, or that it is over."""
+    global _working
+    _working = working
+
+
+def _interrupt(number: int, frame: types.FrameType | None) -> None:
+    if _working and not _importing(frame):
+        signal.default_int_handler(number, frame)
     try:
         os.write(2, b"stopped.\n")
     finally:
         os._exit(1)
+
+
+def _importing(frame: types.FrameType | None) -> bool:
+    while frame:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

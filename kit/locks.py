@@ -1,13 +1,14 @@
 """One process at a time: a lock that the operating system lets go when its holder dies, however it dies."""
 
 import contextlib
+import errno
 import os
 import pathlib
 from collections.abc import Callable, Iterator
 
 import filelock
 
-from kit.errors import UserError
+from kit.errors import Failure, UserError
 
 POLL_SECONDS = 0.1
 
@@ -28,6 +29,7 @@ def locked(path: str | os.PathLike, waiting: Callable[[], None] | None = None, w
     Raises:
         Busy: another process holds the lock, and `wait` is False.
         UserError: the folder cannot be written.
+        Failure: the disk is full.
     """
     path = pathlib.Path(path)
     lock = filelock.FileLock(path, mode=0o666)
@@ -42,6 +44,8 @@ def locked(path: str | os.PathLike, waiting: Callable[[], None] | None = None, w
         lock.acquire(poll_interval=POLL_SECONDS)
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or error
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise Failure(f"{path.parent} cannot be written ({reason}); free some space.") from None
         raise UserError(f"{path.parent} cannot be written ({reason}); choose a folder of your own.") from None
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a command's steps took: seconds of each, and the most memory that the process had held by its end."""
+"""Seconds and peak memory of a command's steps."""
 
 import contextlib
 import pathlib
@@ -10,7 +10,7 @@ STATUS = pathlib.Path("/proc/self/status")
 
 
 def peak_memory() -> int | None:
-    """The most memory that this process has held so far, in bytes; None where the system does not tell (Windows)."""
+    """Return the most memory that this process has held so far, in bytes; None where it is not known (Windows)."""
     # Linux's ru_maxrss begins with what the process that started this one had held, a notebook's kernel say:
     # https://man7.org/linux/man-pages/man2/getrusage.2.html. VmHWM is of this program alone.
     with contextlib.suppress(OSError), STATUS.open() as file:
@@ -52,6 +52,6 @@ class Timings:
         """A line a step."""
         lines = []
         for name, (seconds, peak) in self.taken.items():
-            memory = f", {peak / 1e6:,.0f} MB of memory at most so far" if peak else ""
+            memory = f", peak memory {peak / 1e6:,.0f} MB" if peak else ""
             lines.append(f"{name + ':':<12}{seconds:8,.1f} s{memory}")
         return "\n".join(lines)

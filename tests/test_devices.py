@@ -13,33 +13,33 @@ from kit.backend import start_keras
 start_keras()
 import keras, numpy as np
 from kit import loaders
-from kit.loaders.limit import limited
-from kit.recipes.recipe import Recipe
-from kit.training import devices, session, splits, inference
+from kit.recipes import Recipe
+from kit.training import devices, inference
 from kit.training.fit import fit
+from kit.training.setup import resolve
 
-dataset = limited(loaders.load("digit-recognizer", "sample"), 200)
+dataset = loaders.load("digit-recognizer", "sample", limit=200)
 
 def trained(count):
     recipe = Recipe(model="fast_cnn", epochs=2, batch_size=32, optimizer="sgd", precision="float32",
                     learning_rate=0.01, shift=2, rotate=10, mixup=0.2, devices=count, weight_decay=0.01, lookahead=2)
-    rows, held_out = splits.splits(dataset.train_labels, recipe)[0]
-    split = session.split_of(dataset, recipe, rows, held_out, 0)
+    training = resolve(dataset, recipe)
+    split = training.split(0)
     with devices.prepare(recipe.devices):
-        network = session.built(dataset, recipe, split)
+        network = training.network(split)
         start = [keras.ops.convert_to_numpy(weight) for weight in network.weights]
         history = fit(network, split, recipe)
-        chances = inference.predict(network, dataset.test_images)
-    return start, [keras.ops.convert_to_numpy(weight) for weight in network.weights], chances, history
+        probabilities = inference.predict(network, dataset.test_images)
+    return start, [keras.ops.convert_to_numpy(weight) for weight in network.weights], probabilities, history
 
-start, two, chances_two, history_two = trained("2")
-same, one, chances_one, history_one = trained("1")
+start, two, probabilities_two, history_two = trained("2")
+same, one, probabilities_one, history_one = trained("1")
 assert all((a == b).all() for a, b in zip(start, same))
 apart = max(abs(a - b).max() for a, b in zip(one, two))
 far = max(abs(a - b).max() for a, b in zip(one, start))
-print("apart", apart, "moved", far, "chances", abs(chances_one - chances_two).max())
+print("apart", apart, "moved", far, "probabilities", abs(probabilities_one - probabilities_two).max())
 assert apart < 1e-3 * max(far, 1), (apart, far)
-assert abs(chances_one - chances_two).max() < 1e-3
+assert abs(probabilities_one - probabilities_two).max() < 1e-3
 assert far > 0.01
 """
 
@@ -73,8 +73,8 @@ def test_jax_trains_resnet_small_on_the_sample(workplace):
         "assert main(['--model', 'resnet_small', '--source', 'sample', '--name', 'jax', '--epochs', '8']) == 0\n"
         "from kit import tracking\n"
         "metrics = tracking.find('jax').metrics()\n"
-        "assert metrics['hardware']['backend'] == 'jax'\n"
-        "assert metrics['validation_accuracy'] > 0.9, metrics\n",
+        "assert metrics.hardware['backend'] == 'jax'\n"
+        "assert metrics.validation_accuracy > 0.9, metrics\n",
         KERAS_BACKEND="jax",
     )
     assert "submission: submissions/digit-recognizer/jax.csv" in shown

@@ -4,14 +4,16 @@ import functools
 
 import numpy as np
 import pytest
+from made import leave
 
 from kit import loaders, tracking
 from kit.command_line import DONE, WRONG_INPUT
 from kit.errors import UserError
 from kit.loaders.limit import limited
-from kit.recipes.recipe import Recipe
+from kit.recipes import Recipe
 from kit.train import main
-from kit.training import session, splits
+from kit.training import lineage, splits
+from kit.training.setup import Training, resolve
 
 DIGITS = "digit-recognizer"
 QUICK = ["--source", "sample", "--limit", "300", "--model", "lenet_small", "--precision", "float32"]
@@ -30,17 +32,9 @@ def digits(loaded_once):
     return limited(loaders.load(DIGITS, "sample", "data"), 300)
 
 
-def teacher(dataset, oof, name="teacher", competition=DIGITS, **facts):
+def teacher(dataset, oof, name="teacher", **fields):
     """Write a run as a training with folds leaves it."""
-    run = tracking.place(competition, name)
-    run.write_config({"competition": competition, "source": "sample", "limit": 300})
-    run.write_array("oof", oof.astype(np.float32))
-    metrics = {"competition": competition, "model": "net", "source": "sample", "seen": ["mnist"], "split_seed": 0}
-    metrics |= {"folds": 5, "held_out_share": 0.0, "validation_share": 0.1}
-    metrics |= {"fit_seconds": 1.0, "images_per_second": 1.0, "parameters": 1}
-    metrics |= {"data_fingerprint": tracking.fingerprint(dataset.train_images, dataset.train_labels)}
-    run.write_metrics(metrics | facts)
-    return run
+    return leave(name, dataset, oof, seen=["mnist"], **fields)
 
 
 def beside(dataset):
@@ -49,8 +43,8 @@ def beside(dataset):
 
 
 def split_of(dataset, recipe):
-    rows, held_out = splits.splits(dataset.train_labels, recipe)[0]
-    return rows, session.split_of(dataset, recipe, rows, held_out, 0)
+    folds = splits.splits(dataset.train_labels, recipe)
+    return folds[0][0], Training(dataset, recipe, folds, lineage.resolve(recipe, dataset)).split(0)
 
 
 def test_soft_labels_are_the_teachers_share_and_the_label(workplace, digits):
@@ -79,9 +73,9 @@ def test_a_network_learns_what_its_teacher_thinks(workplace, digits, capsys):
     known = ~np.isnan(predicted[:, 0])
     said = predicted[known].argmax(axis=1)
     assert (said == (labels[known] + 1) % 10).mean() > 0.5
-    assert run.metrics()["validation_accuracy"] < 0.3
-    assert (run.metrics()["teacher"], run.metrics()["teacher_share"]) == ("teacher", 1.0)
-    assert run.metrics()["seen"] == ["mnist"]
+    assert run.metrics().validation_accuracy < 0.3
+    assert (run.metrics().teacher, run.metrics().teacher_share) == ("teacher", 1.0)
+    assert run.metrics().seen == ["mnist"]
 
 
 def test_a_teacher_may_leave_out_what_its_student_validates_on(workplace, digits):
@@ -93,7 +87,7 @@ def test_a_teacher_may_leave_out_what_its_student_validates_on(workplace, digits
     np.testing.assert_array_equal(np.flatnonzero(known), rows)
     np.testing.assert_allclose(split.targets, tracking.find("teacher").oof()[rows], atol=1e-6)
     metrics = tracking.find("teacher").metrics()
-    assert (metrics["held_out_share"], len(metrics["fold_accuracies"])) == (0.2, 2)
+    assert (metrics.held_out_share, len(metrics.fold_accuracies)) == (0.2, 2)
 
 
 def test_a_trained_ensemble_teaches(workplace, digits):
@@ -101,7 +95,7 @@ def test_a_trained_ensemble_teaches(workplace, digits):
     assert main([*common, "--seeds", "2", "--name", "both"]) == DONE
     assert main([*common, "--teacher", "both", "--name", "student"]) == DONE
     assert main([*common, "--name", "alone"]) == DONE
-    assert tracking.find("student").metrics()["teacher"] == "both"
+    assert tracking.find("student").metrics().teacher == "both"
     assert (tracking.find("student").test() != tracking.find("alone").test()).any()
 
 
@@ -112,8 +106,8 @@ def test_a_trained_ensemble_teaches(workplace, digits):
         ({"unfinished": True}, "teacher: runs/digit-recognizer/teacher is not finished"),
         ({"oof": "validation"}, "has predicted out of fold none of the images that this trains on"),
         ({"oof": "nothing"}, "teacher: runs/digit-recognizer/teacher has no out-of-fold predictions"),
-        ({"name": "other"}, "teacher: no run 'teacher'"),
-        ({"competition": "cifar-10"}, "teacher: runs/cifar-10/teacher belongs to cifar-10"),
+        ({"name": "other"}, "teacher: there is no run 'teacher'"),
+        ({"competition": "cifar-10"}, "teacher: there is no run 'teacher'"),
     ],
 )
 def test_what_cannot_teach_is_refused_before_anything_is_trained(workplace, digits, capsys, change, words):
@@ -126,7 +120,7 @@ def test_what_cannot_teach_is_refused_before_anything_is_trained(workplace, digi
     if unfinished:
         (run.folder / "metrics.json").unlink()
     with pytest.raises(UserError) as error:
-        session.check(digits, Recipe(model="lenet_small", teacher="teacher"))
+        resolve(digits, Recipe(model="lenet_small", teacher="teacher"))
     assert words in str(error.value)
     assert main([*QUICK, "--teacher", "teacher", "--name", "student"]) == WRONG_INPUT
     said = capsys.readouterr().err

@@ -4,13 +4,14 @@ import functools
 
 import numpy as np
 import pytest
+from made import leave, train
 
 from kit import loaders, tracking
 from kit.ensemble.__main__ import main
 from kit.errors import UserError
 from kit.loaders.limit import limited
-from kit.recipes.recipe import Recipe
-from kit.training import checkpoint, fit, session
+from kit.recipes import Recipe
+from kit.training import checkpoint, fit
 from kit.training.schedule import Schedule
 
 DIGITS = "digit-recognizer"
@@ -34,10 +35,7 @@ def digits(loaded_once):
 
 def trained(name, dataset, **fields):
     recipe = Recipe(**{**CYCLES.as_dict(), **fields})
-    run = tracking.place(DIGITS, name)
-    run.write_config({"competition": DIGITS, "source": "sample", "limit": 200, "recipe": recipe.as_dict()})
-    session.train(dataset, recipe, run)
-    return run
+    return train(name, dataset, recipe)[0]
 
 
 @pytest.mark.parametrize("kind", ["one-cycle", "cosine", "exponential", "constant"])
@@ -82,8 +80,8 @@ def test_an_interrupted_training_keeps_its_snapshots(workplace, digits, monkeypa
     whole, save = trained("whole", digits, **flags), checkpoint.save
     for epochs in (3, 4):
 
-        def then_stop(path, learner, progress, epochs=epochs):
-            save(path, learner, progress)
+        def then_stop(path, model, progress, epochs=epochs):
+            save(path, model, progress)
             if len(progress["history"]) == epochs:
                 raise KeyboardInterrupt
 
@@ -109,16 +107,15 @@ def test_their_mean_is_a_run_like_any_other(workplace, digits, capsys):
     np.testing.assert_allclose(joined.oof(), (parts[0].oof() + parts[1].oof()) / 2, atol=1e-6)
     np.testing.assert_allclose(joined.test(), (parts[0].test() + parts[1].test()) / 2, atol=1e-6)
     metrics = joined.metrics()
-    assert metrics["fit_seconds"] == pytest.approx(run.metrics()["fit_seconds"], abs=1e-3)
-    assert metrics["parameters"] == 2 * run.metrics()["parameters"]
-    assert list(metrics["members"]) == joined.config()["members"] == ["cycles snapshot 1", "cycles snapshot 2"]
-    assert joined.config()["method"] == "snapshot"
+    assert metrics.fit_seconds == pytest.approx(run.metrics().fit_seconds, abs=1e-3)
+    assert metrics.parameters == 2 * run.metrics().parameters
+    assert list(metrics.members) == joined.config().ensemble.members == ["cycles snapshot 1", "cycles snapshot 2"]
+    assert joined.config().ensemble.method == "snapshot"
     assert main(["cycles", "joined", "--name", "again"]) == 0
 
 
 def test_what_has_no_snapshots_is_refused(workplace, digits, capsys):
-    run = tracking.place(DIGITS, "plain")
-    run.write_config({"competition": DIGITS})
+    leave("plain", digits, np.full((200, 10), np.nan))
     assert main(["plain", "--method", "snapshot"]) == 2
     assert "plain has no snapshots; train it with --snapshots N." in capsys.readouterr().err
     assert main(["plain", "other", "--method", "snapshot"]) == 2

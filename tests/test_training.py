@@ -10,7 +10,7 @@ import pytest
 from kit import loaders, tracking
 from kit.errors import UserError
 from kit.loaders.limit import limited
-from kit.recipes.recipe import Recipe
+from kit.recipes import Recipe
 from kit.training import (
     augmentation,
     checkpoint,
@@ -60,10 +60,10 @@ def split_of(dataset):
     return fit.Split(dataset.train_images[40:], targets[40:], dataset.train_images[:40], dataset.train_labels[:40])
 
 
-def trained(recipe, dataset, places=None):
+def trained(recipe, dataset, paths=None):
     keras.utils.set_random_seed(recipe.seed)
     network, _ = transfer.build(recipe, (28, 28, 1), 10, dataset.competition.name)
-    history = fit.fit(network, split_of(dataset), recipe, places)
+    history = fit.fit(network, split_of(dataset), recipe, paths)
     return [convert(weight) for weight in network.weights], history
 
 
@@ -338,7 +338,7 @@ class Unplugged(Exception):
 
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_a_broken_training_ends_as_an_unbroken_one(sample, tmp_path, monkeypatch, epoch):
-    places = fit.Places(tmp_path / "state.npz", tmp_path / "best.keras")
+    paths = fit.CheckpointPaths(tmp_path / "state.npz", tmp_path / "best.keras")
     whole, history = trained(EVERYTHING, sample)
     original = checkpoint.save
 
@@ -349,9 +349,9 @@ def test_a_broken_training_ends_as_an_unbroken_one(sample, tmp_path, monkeypatch
 
     monkeypatch.setattr(checkpoint, "save", save_and_break)
     with pytest.raises(Unplugged):
-        trained(EVERYTHING, sample, places)
+        trained(EVERYTHING, sample, paths)
     monkeypatch.undo()
-    resumed, resumed_history = trained(EVERYTHING, sample, places)
+    resumed, resumed_history = trained(EVERYTHING, sample, paths)
     for one, two in zip(whole, resumed, strict=True):
         np.testing.assert_array_equal(one, two)
     for row, resumed_row in zip(history, resumed_history, strict=True):
@@ -361,14 +361,14 @@ def test_a_broken_training_ends_as_an_unbroken_one(sample, tmp_path, monkeypatch
 
 @pytest.mark.parametrize("content", [b"", b"rubbish", "other"])
 def test_a_state_that_is_none_is_named(sample, tmp_path, content):
-    places = fit.Places(tmp_path / "state.npz", tmp_path / "best.keras")
+    paths = fit.CheckpointPaths(tmp_path / "state.npz", tmp_path / "best.keras")
     recipe = Recipe(model="lenet_small", epochs=1, batch_size=64, precision="float32")
     if content == "other":
-        trained(Recipe(**{**recipe.as_dict(), "model": "mnist_cnn"}), sample, places)
+        trained(Recipe(**{**recipe.as_dict(), "model": "mnist_cnn"}), sample, paths)
     else:
-        places.state.write_bytes(content)
+        paths.state.write_bytes(content)
     with pytest.raises(UserError, match=r"state\.npz"):
-        trained(recipe, sample, places)
+        trained(recipe, sample, paths)
 
 
 def test_patience_stops(sample):
@@ -440,11 +440,11 @@ def test_narrow_arithmetic_keeps_wide_weights(sample, name, tmp_path):
         keras.config.set_dtype_policy("float32")
     assert all(weight.dtype == np.float32 for weight in weights)
     assert history[1]["loss"] < history[0]["loss"]
-    places = fit.Places(tmp_path / "state.npz", tmp_path / "best.keras")
+    paths = fit.CheckpointPaths(tmp_path / "state.npz", tmp_path / "best.keras")
     keras.config.set_dtype_policy(precision.policy(name))
     try:
-        trained(Recipe(model="lenet_small", epochs=2, batch_size=32, ema=0.5), sample, places)
-        resumed, again = trained(Recipe(model="lenet_small", epochs=2, batch_size=32, ema=0.5), sample, places)
+        trained(Recipe(model="lenet_small", epochs=2, batch_size=32, ema=0.5), sample, paths)
+        resumed, again = trained(Recipe(model="lenet_small", epochs=2, batch_size=32, ema=0.5), sample, paths)
     finally:
         keras.config.set_dtype_policy("float32")
     assert len(again) == 2

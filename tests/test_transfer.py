@@ -1,20 +1,23 @@
 """Networks that start from earlier runs: which weights they take, what they are made of, and what is refused."""
 
+import contextlib
 import dataclasses
 
 import keras
 import numpy as np
 import pytest
+from made import DIGITS, config, train
 
 from kit import loaders, tracking, zoo
 from kit.errors import UserError
 from kit.loaders.limit import limited
-from kit.recipes.recipe import Recipe
-from kit.training import inference, session, transfer
+from kit.recipes import Recipe
+from kit.training import inference, lineage, transfer
+from kit.training.setup import resolve
 
 convert = keras.ops.convert_to_numpy
 QUICK = Recipe(model="lenet_small", epochs=1, batch_size=32, precision="float32", validation_share=0.2)
-JOINED = dataclasses.replace(QUICK, model="combined", options={"runs": "one, other"})
+JOINED = QUICK.replace(model="combined", options={"runs": "one, other"})
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +31,8 @@ def place(sample, tmp_path_factory):
     folder = tmp_path_factory.mktemp("place")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        train(sample, "one", QUICK)
-        train(dataclasses.replace(sample, seen=("mnist",)), "other", dataclasses.replace(QUICK, model="fast_cnn"))
+        train("one", sample, QUICK)
+        train("other", dataclasses.replace(sample, seen=("mnist",)), QUICK.replace(model="fast_cnn"))
     return folder
 
 
@@ -38,10 +41,8 @@ def here(place, monkeypatch):
     monkeypatch.chdir(place)
 
 
-def train(dataset, name, recipe, competition="digit-recognizer"):
-    run = tracking.place(competition, name)
-    run.write_config({"competition": competition, "source": "sample", "limit": 200, "recipe": recipe.as_dict()})
-    return run, session.train(dataset, recipe, run)
+def build(recipe, dataset, **options):
+    return transfer.build(recipe, dataset.competition, lineage.resolve(recipe, dataset), **options)
 
 
 def saved(name, tmp_path, model, shape, **options):
@@ -55,8 +56,8 @@ def saved(name, tmp_path, model, shape, **options):
 
 
 def test_a_combined_run_weighs_its_members_outputs_and_needs_them_no_more(sample, here, tmp_path, monkeypatch):
-    run, metrics = train(sample, "joined", JOINED)
-    assert metrics["seen"] == ["mnist"], "what a member has seen is inherited"
+    run, metrics = train("joined", sample, JOINED)
+    assert metrics.seen == ["mnist"], "what a member has seen is inherited"
     network = transfer.load(run.network_path(0))
     assert {weight.path.split("/")[0] for weight in network.trainable_weights} == {"head_dense", "logits"}
     members = [transfer.load(tracking.find(name).network_path(0)) for name in ("one", "other")]
@@ -72,19 +73,19 @@ def test_a_combined_run_weighs_its_members_outputs_and_needs_them_no_more(sample
 
 
 def test_each_fold_joins_that_folds_networks(sample, here):
-    folded = dataclasses.replace(QUICK, folds=2)
+    folded = QUICK.replace(folds=2)
     for name in ("folds-a", "folds-b"):
-        train(sample, name, folded)
-    recipe = dataclasses.replace(JOINED, options={"runs": ["folds-a", "folds-b"]}, folds=2)
-    run, metrics = train(sample, "folds-joined", recipe)
-    assert len(metrics["fold_accuracies"]) == 2
+        train(name, sample, folded)
+    recipe = JOINED.replace(options={"runs": ["folds-a", "folds-b"]}, folds=2)
+    run, metrics = train("folds-joined", sample, recipe)
+    assert len(metrics.fold_accuracies) == 2
     for fold in (0, 1):
         part = transfer.load(run.network_path(fold)).get_layer("member2_conv1").get_weights()
         own = transfer.load(tracking.find("folds-b").network_path(fold)).get_layer("conv1").get_weights()
         np.testing.assert_array_equal(part[0], own[0])
     for other, field in ({"folds": 0}, "folds"), ({"held_out_share": 0.1}, "held_out_share"):
         with pytest.raises(UserError, match=rf"folds-a was trained on images .*{field} differs"):
-            session.train(sample, dataclasses.replace(recipe, **other), tracking.place("digit-recognizer", "no"))
+            resolve(sample, recipe.replace(**other))
 
 
 @pytest.mark.parametrize(
@@ -100,49 +101,46 @@ def test_each_fold_joins_that_folds_networks(sample, here):
     ],
 )
 def test_members_that_would_make_a_false_figure_are_refused(sample, here, changes, words):
-    tracking.place("digit-recognizer", "unfinished").write_config({"competition": "digit-recognizer"})
-    recipe, run = dataclasses.replace(JOINED, **changes), tracking.place("digit-recognizer", "refused")
+    with contextlib.suppress(ZeroDivisionError), tracking.place(DIGITS, "unfinished").begin(config(sample), "resume"):
+        raise ZeroDivisionError
     with pytest.raises(UserError, match=words):
-        session.train(sample, recipe, run)
-    with pytest.raises(UserError, match=words):
-        session.check(sample, recipe)
+        resolve(sample, JOINED.replace(**changes))
 
 
 def test_other_data_and_other_shapes_are_refused(sample, here):
     with pytest.raises(UserError, match="data_fingerprint differs"):
-        session.train(limited(sample, 150), JOINED, tracking.place("digit-recognizer", "refused"))
+        resolve(limited(sample, 150), JOINED)
     pictures = limited(loaders.load("cifar-10", "sample"), 100)
     with pytest.raises(UserError, match="belongs to digit-recognizer, not to cifar-10"):
-        session.train(pictures, JOINED, tracking.place("cifar-10", "refused"))
+        resolve(pictures, JOINED.replace(options={"runs": "runs/digit-recognizer/one,runs/digit-recognizer/other"}))
     members = [zoo.build("lenet_small", shape, 10) for shape in ((28, 28, 1), (32, 32, 3))]
     with pytest.raises(UserError, match=r"member 2, lenet_small, is for images of \(32, 32, 3\)"):
         zoo.build("combined", (28, 28, 1), 10, runs=members)
 
 
 def test_a_run_without_validation_may_join_what_it_likes(sample, here):
-    _, metrics = train(sample, "everything", dataclasses.replace(JOINED, validation_share=0.0, split_seed=3))
-    assert metrics["validation_accuracy"] is None
+    _, metrics = train("everything", sample, JOINED.replace(validation_share=0.0, split_seed=3))
+    assert metrics.validation_accuracy is None
 
 
 # --- weights of a run
 
 
 def test_each_fold_starts_from_its_own_network_and_other_splits_are_refused(sample, here):
-    folded = dataclasses.replace(QUICK, folds=2)
-    run, _ = train(sample, "folds", folded)
-    again = dataclasses.replace(folded, weights="folds")
+    folded = QUICK.replace(folds=2)
+    run, _ = train("folds", sample, folded)
+    again = folded.replace(weights="folds")
     for fold in (0, 1):
-        network, _ = transfer.build(again, (28, 28, 1), 10, "digit-recognizer", fold)
+        network, _ = build(again, sample, fold=fold)
         own = transfer.load(run.network_path(fold))
         np.testing.assert_array_equal(
             network.get_layer("conv1").get_weights()[0], own.get_layer("conv1").get_weights()[0]
         )
-    refused = tracking.place("digit-recognizer", "refused")
     with pytest.raises(UserError, match="split_seed differs"):
-        session.train(sample, dataclasses.replace(again, split_seed=1), refused)
-    file = dataclasses.replace(folded, weights=str(run.network_path(0)))
+        resolve(sample, again.replace(split_seed=1))
+    file = folded.replace(weights=str(run.network_path(0)))
     with pytest.raises(UserError, match="each fold starts from its own network"):
-        session.train(sample, file, refused)
+        resolve(sample, file)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +152,7 @@ def test_weights_from_pictures_to_digits(sample, tmp_path, model, options, new):
     source = saved("colour", tmp_path, model, (32, 32, 3), **options)
     images = sample.train_images
     recipe = Recipe(model=model, options=options, weights=source)
-    network, taken = transfer.build(recipe, (28, 28, 1), 10, "digit-recognizer", images=images)
+    network, taken = build(recipe, sample, images=images)
     if model == "airbench":
         new = new | {"block1_conv1"}
     weighted = {layer.name for layer in network.layers if layer.weights}
@@ -175,21 +173,19 @@ def test_weights_from_pictures_to_digits(sample, tmp_path, model, options, new):
 
 def test_a_run_on_pictures_starts_one_on_digits(sample, here, capsys):
     pictures = limited(loaders.load("cifar-10", "sample"), 100)
-    quick = dataclasses.replace(QUICK, model="fast_cnn")
-    train(pictures, "pictures", quick, "cifar-10")
+    quick = QUICK.replace(model="fast_cnn")
+    train("pictures", pictures, quick)
     capsys.readouterr()
-    _, metrics = train(
-        sample, "from-pictures", dataclasses.replace(quick, weights="runs/cifar-10/pictures", split_seed=5)
-    )
+    _, metrics = train("from-pictures", sample, quick.replace(weights="runs/cifar-10/pictures", split_seed=5))
     said = "weights: 5 of 7 layers taken; new: block1_conv, logits, from runs/cifar-10/pictures"
     assert said in capsys.readouterr().out
-    assert metrics["competition"] == "digit-recognizer"
+    assert metrics.competition == "digit-recognizer"
 
 
 def test_taken_whitening_is_not_computed_anew(sample, tmp_path):
     source = saved("grey", tmp_path, "airbench", (28, 28, 1), width=4)
     recipe = Recipe(model="airbench", options={"width": 4}, weights=source)
-    network, taken = transfer.build(recipe, (28, 28, 1), 10, "digit-recognizer", images=sample.train_images)
+    network, taken = build(recipe, sample, images=sample.train_images)
     assert "whitening_conv" in taken
     own, other = (one.get_layer("whitening_conv").get_weights()[0] for one in (network, transfer.load(source)))
     np.testing.assert_array_equal(own, other)

@@ -1,16 +1,15 @@
-"""Training in two stages: the head alone, then the last frozen blocks at a rate of their own."""
-
-import dataclasses
+"""Training in two stages: the head alone, then the last frozen blocks at a learning rate of their own."""
 
 import keras
 import numpy as np
 import pytest
+from made import train
 
-from kit import loaders, tracking, zoo
+from kit import loaders, zoo
 from kit.errors import UserError
 from kit.loaders.limit import limited
-from kit.recipes.recipe import Recipe
-from kit.training import checkpoint, fine_tuning, fit, optimizers, session, transfer
+from kit.recipes import Recipe
+from kit.training import checkpoint, fine_tuning, fit, lineage, optimizers, transfer
 
 convert = keras.ops.convert_to_numpy
 SHAPE = (28, 28, 1)
@@ -49,11 +48,11 @@ def split_of(dataset, fold=0):
     return fit.Split(images[40:], targets[40:], images[:40], labels[:40], fold)
 
 
-def trained(recipe, dataset, places=None):
+def trained(recipe, dataset, paths=None):
     keras.utils.set_random_seed(recipe.seed)
-    network, _ = transfer.build(recipe, SHAPE, 10, dataset.competition.name)
+    network, _ = transfer.build(recipe, dataset.competition, lineage.resolve(recipe.replace(split_seed=0), dataset))
     start = {layer.name: layer.get_weights() for layer in network.layers}
-    history = fit.fit(network, split_of(dataset), recipe, places)
+    history = fit.fit(network, split_of(dataset), recipe, paths)
     return network, start, history
 
 
@@ -67,22 +66,22 @@ def changed(network, start):
 
 
 def test_first_the_head_learns_then_the_last_block(sample, source):
-    recipe = dataclasses.replace(RECIPE, weights=source)
+    recipe = RECIPE.replace(weights=source)
     network, start, history = trained(recipe, sample)
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]
     assert np.diff([row["seconds"] for row in history]).min() > 0
     new = {"block1_conv1", "logits"}
     assert changed(network, start) == new | {"block3_conv1"}, "norms and all other blocks are as they were"
-    first, begun, _ = trained(dataclasses.replace(recipe, unfreeze_epochs=3, epochs=4), sample)
+    first, begun, _ = trained(recipe.replace(unfreeze_epochs=3, epochs=4), sample)
     assert changed(first, begun) == changed(network, start)
 
 
-def test_the_phases_have_their_own_schedules(sample, source):
-    recipe = dataclasses.replace(RECIPE, weights=source, schedule="one-cycle", warmup=0.0, unfreeze_epochs=1)
+def test_the_stages_have_their_own_schedules(sample, source):
+    recipe = RECIPE.replace(weights=source, schedule="one-cycle", warmup=0.0, unfreeze_epochs=1)
     _, _, history = trained(recipe, sample)
     rates = [row["learning_rate"] for row in history]
     assert rates[0] > rates[1] > rates[2]
-    assert rates[3] > rates[2], "the second phase begins anew"
+    assert rates[3] > rates[2], "the second stage begins anew"
 
 
 class Unplugged(Exception):
@@ -90,33 +89,32 @@ class Unplugged(Exception):
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
-def test_a_training_broken_within_or_between_phases_ends_as_an_unbroken_one(
+def test_a_training_broken_within_or_between_stages_ends_as_an_unbroken_one(
     sample, source, tmp_path, monkeypatch, epoch
 ):
-    recipe = dataclasses.replace(RECIPE, weights=source)
+    recipe = RECIPE.replace(weights=source)
     whole, _, history = trained(recipe, sample)
     original = checkpoint.save
 
-    def save_and_break(path, learner, progress):
-        original(path, learner, progress)
+    def save_and_break(path, model, progress):
+        original(path, model, progress)
         if len(progress["history"]) == epoch:
             raise Unplugged
 
     monkeypatch.setattr(checkpoint, "save", save_and_break)
-    places = fit.Places(tmp_path / "state.npz", tmp_path / "best.keras")
+    paths = fit.CheckpointPaths(tmp_path / "state.npz", tmp_path / "best.keras")
     with pytest.raises(Unplugged):
-        trained(recipe, sample, places)
+        trained(recipe, sample, paths)
     monkeypatch.undo()
-    resumed, _, resumed_history = trained(recipe, sample, places)
+    resumed, _, resumed_history = trained(recipe, sample, paths)
     for one, two in zip(whole.weights, resumed.weights, strict=True):
         np.testing.assert_array_equal(convert(one), convert(two))
     for row, again in zip(history, resumed_history, strict=True):
         assert {**row, "seconds": 0} == {**again, "seconds": 0}
 
 
-def test_patience_ends_a_phase_and_not_the_training(sample, source):
-    recipe = dataclasses.replace(
-        RECIPE,
+def test_patience_ends_a_stage_and_not_the_training(sample, source):
+    recipe = RECIPE.replace(
         weights=source,
         epochs=12,
         unfreeze_epochs=6,
@@ -126,18 +124,16 @@ def test_patience_ends_a_phase_and_not_the_training(sample, source):
         ema=0,
     )
     _, _, history = trained(recipe, sample)
-    first = [row["val_loss"] for row in history if row["phase"] == 0]
+    first = [row["val_loss"] for row in history if row["stage"] == 0]
     assert len(first) < 6
     assert first[-1] >= min(first[:-1])
-    assert any(row["phase"] == 1 for row in history)
+    assert any(row["stage"] == 1 for row in history)
 
 
-def test_folds_thaw_too(sample, source, workplace):
-    recipe = dataclasses.replace(RECIPE, weights=source, epochs=2, unfreeze_epochs=1, folds=2)
-    run = tracking.place("digit-recognizer", "unfrozen")
-    run.write_config({"competition": "digit-recognizer"})
-    metrics = session.train(sample, recipe, run)
-    assert len(metrics["fold_accuracies"]) == 2
+def test_folds_are_fine_tuned_too(sample, source, workplace):
+    recipe = RECIPE.replace(weights=source, epochs=2, unfreeze_epochs=1, folds=2)
+    run, metrics = train("unfrozen", sample, recipe)
+    assert len(metrics.fold_accuracies) == 2
     rows = (run.folder / "history.csv").read_text().splitlines()[1:]
     assert [row.split(",")[:2] for row in rows] == [["0", "1"], ["0", "2"], ["1", "1"], ["1", "2"]]
 
@@ -164,7 +160,7 @@ def test_vgg16s_blocks_are_those_of_the_paper(model):
     assert "block3_conv3" not in trainable
 
 
-def test_each_member_of_a_combined_network_thaws_its_last_block():
+def test_each_member_of_a_combined_network_unfreezes_its_last_block():
     members = [zoo.build("resnet_small", SHAPE, 10, width=4), zoo.build("lenet_small", SHAPE, 10)]
     network = zoo.build("combined", SHAPE, 10, runs=members)
     unfrozen = {layer.name for layer in fine_tuning.unfreeze(network, 1)}
@@ -179,7 +175,7 @@ def test_each_member_of_a_combined_network_thaws_its_last_block():
     assert not any(layer.trainable for layer in network.layers if layer.name.endswith("_norm"))
 
 
-def test_a_resnets_block_thaws_with_its_skip_connection():
+def test_a_resnets_block_is_unfrozen_with_its_skip_connection():
     network = zoo.build("resnet_small", SHAPE, 10, width=4)
     fine_tuning.freeze(network, [layer.name for layer in network.layers if layer.weights])
     assert network.get_layer("logits").trainable
@@ -195,7 +191,7 @@ def test_the_whitening_stays_frozen():
     assert not network.get_layer("whitening_conv").kernel.trainable
 
 
-def test_thawed_weights_move_slower_and_decay_slower():
+def test_unfrozen_weights_move_slower_and_decay_slower():
     network = frozen_vgg()
     unfrozen = fine_tuning.unfreeze(network, 1)
     recipe = Recipe(
@@ -215,7 +211,7 @@ def test_thawed_weights_move_slower_and_decay_slower():
             share = 0.01 if weight.path.startswith("block5") else 1
             np.testing.assert_allclose(convert(weight), before[weight.path] * (1 - 0.5 * share), rtol=1e-5, atol=1e-9)
     before = {weight.path: convert(weight) for weight in network.trainable_variables}
-    optimizer = optimizers.build(dataclasses.replace(recipe, weight_decay=0), network, 10, unfrozen)
+    optimizer = optimizers.build(recipe.replace(weight_decay=0), network, 10, unfrozen)
     optimizer.apply([keras.ops.ones(weight.shape) for weight in network.trainable_variables])
     for weight in network.trainable_variables:
         share = 0.01 if weight.path.startswith("block5") else 1
@@ -230,18 +226,18 @@ def test_thawed_weights_move_slower_and_decay_slower():
     [
         ({"model": "vgg16_transfer", "options": {}, "weights": "none"}, "nothing in vgg16_transfer is frozen"),
         ({"model": "lenet_small", "options": {}}, "nothing in lenet_small is frozen"),
-        ({"unfreeze": 8}, "only 3 frozen blocks to unfreeze, block1, block2, block3; not 8"),
+        ({"unfreeze": 8}, "only 3 frozen blocks, block1, block2, block3; not 8"),
     ],
 )
-def test_what_cannot_be_thawed_is_refused(source, changes, words):
-    recipe = dataclasses.replace(RECIPE, **{"weights": source if "unfreeze" in changes else "", **changes})
+def test_what_cannot_be_unfrozen_is_refused(sample, source, changes, words):
+    recipe = RECIPE.replace(**{"weights": source if "unfreeze" in changes else "", **changes})
     with pytest.raises(UserError, match=words):
-        transfer.build(recipe, SHAPE, 10, "digit-recognizer")
+        transfer.build(recipe, sample.competition, lineage.resolve(recipe, sample))
 
 
 @pytest.mark.parametrize(
     "fields", [{"epochs": 1}, {"epochs": 3, "unfreeze_epochs": 3}, {"epochs": 2, "unfreeze_epochs": 5}]
 )
-def test_both_phases_need_an_epoch(fields):
+def test_both_stages_need_an_epoch(fields):
     with pytest.raises(UserError, match="two stages"):
         Recipe(unfreeze=1, **fields)

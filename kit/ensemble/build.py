@@ -1,6 +1,6 @@
 """The run that an ensemble leaves, like any training's: it can be submitted, evaluated and joined again."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -94,7 +94,7 @@ def ensemble_config(members: Members, method: str, fitted: Ensemble, seed: int) 
     """Return how an ensemble was made."""
     weights = getattr(fitted, "weights_", None)
     return EnsembleConfig(
-        method=method,
+        method=cast(Any, method),
         options={name: _plain(value) for name, value in fitted.get_params().items()},
         members=members.names,
         seed=seed,
@@ -144,7 +144,7 @@ def _metrics(members: Members, fitted: Ensemble, nested: np.ndarray, test: np.nd
     return Metrics(
         competition=dataset.competition.name,
         model="ensemble",
-        source=dataset.source,
+        source=first.source,
         seen=sorted({*dataset.seen, *(name for own in members.metrics for name in own.seen)}),
         seed=seed,
         split_seed=first.split_seed,

@@ -85,7 +85,7 @@ def _climb(truths, rivals, candidates, rounds):
     images = truths.shape[1]
     truth, rival = np.zeros_like(truths[0]), np.zeros_like(rivals[0])
     trial, strongest, margin = np.empty_like(rival), np.empty_like(truth), np.empty_like(truth)
-    counts, best_counts, highest = np.zeros(len(truths)), None, -np.inf
+    counts, best_counts, highest = np.zeros(len(truths)), np.zeros(len(truths)), -np.inf
     for size in range(1, rounds + 1):
         step, step_score = candidates[0], -np.inf
         for candidate in candidates if size > 1 else candidates[:1]:

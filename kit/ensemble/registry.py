@@ -23,7 +23,7 @@ def estimator(method: str, geometric: bool = False, weights: Sequence[float] | N
     if method in ("mean", "snapshot"):
         return Mean(geometric)
     if method == "weighted":
-        return Weighted(weights, geometric)
+        return Weighted(None if weights is None else list(weights), geometric)
     if method == "hill-climb":
         return HillClimb(random_state=seed)
     return Stack(random_state=seed)

@@ -19,6 +19,7 @@ PLAN_FIELDS = ("members", "seeds", "method", "geometric")
 LARGEST = 1 << 22  # bytes; a recipe has a thousandth of it
 MOST_VALUES = 100_000
 DEEPEST = 20  # levels of nesting and of `extends`; a recipe has three
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # written in C, where the package was built with it
 _HERE = pathlib.Path(__file__).resolve().parents[1]
 
 
@@ -48,11 +49,11 @@ def locate(reference: str | pathlib.Path, competition: str, beside: pathlib.Path
     named = folder(competition) / f"{text.removesuffix('.yaml')}.yaml"
     paths = [pathlib.Path(text), *([beside / text, beside / f"{text}.yaml"] if beside else [])]
     for path in paths:
-        if path.suffix in (".yaml", ".yml") and path.exists():
+        if path.suffix in (".yaml", ".yml") and _exists(path):
             return path
-    if "/" not in text and "\\" not in text and named.exists():
+    if "/" not in text and "\\" not in text and _exists(named):
         return named
-    if paths[0].is_file():
+    if _exists(paths[0]) and paths[0].is_file():
         return paths[0]
     there = [*names(competition), *(str(path) for path in paths[0].parent.glob("*.yaml"))] if len(text) < 256 else []
     known = f" The recipes of {competition}: {', '.join(names(competition)) or 'none'}."
@@ -106,7 +107,7 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
         if layer.get("model", fields.get("model")) != fields.get("model") and fields.get("model"):
             options = {}
         fields |= layer
-        if isinstance(options, dict) and isinstance(more, dict) and (options or more):
+        if isinstance(options, dict) and isinstance(more, dict):
             fields["options"] = {**options, **more}
     return fields
 
@@ -131,13 +132,17 @@ def resolve(
         where = f"{path}: "
     else:
         own = folder(competition) / f"{flags.get('model') or Recipe.model_fields['model'].default}.yaml"
-        fields, where = (read(own, competition), f"{own}: ") if _is_name(own) and own.exists() else ({}, "")
+        fields, where = (read(own, competition), f"{own}: ") if _exists(own) else ({}, "")
     _checked(fields, where)  # a mistake in the file is not taken for one of the flags
     return Recipe(**merged(fields, flags))
 
 
-def _is_name(path: pathlib.Path) -> bool:
-    return len(path.name) < 200 and path.parent.name != ".." and "\0" not in path.name
+def _exists(path: pathlib.Path) -> bool:
+    """Whether there is such a file or folder, or a link in its place; False for names that no file can have."""
+    try:
+        return path.exists() or path.is_symlink()
+    except (OSError, ValueError):
+        return False
 
 
 def _checked(fields: Mapping[str, Any], where: str) -> Recipe:
@@ -177,19 +182,35 @@ def parse(text: str, where: str) -> dict[str, Any]:
         UserError: it is not YAML, not a mapping, or nested too deeply; names `where`.
     """
     try:
-        depth = 0
-        for event in yaml.parse(text, yaml.SafeLoader):
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEEPEST:
-                raise UserError(f"{where}, {_line(event)}: nested too deeply for a recipe.")
-        if _values(yaml.compose(text, yaml.SafeLoader), {}) > MOST_VALUES:
-            raise UserError(f"{where}: its aliases stand for more values than a recipe can have.")
-        fields = yaml.load(text, _EachKeyOnce)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        _check_depth(text, where)
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            if _values(node, {}) > MOST_VALUES:
+                raise UserError(f"{where}: its aliases stand for more values than a recipe can have.")
+            fields = loader.construct_document(node) if node else {}
+        finally:
+            loader.dispose()
+    except UserError:
+        raise
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{where} is not a YAML file: {' '.join(str(error).split())[:300]}") from None
-    if not isinstance(fields or {}, dict):
+    except Exception:  # whatever a tag's constructor raises for a value that does not fit, such as an empty !!int
+        raise UserError(f"{where} is not a YAML file: a tag does not fit its value.") from None
+    if fields is None:
+        return {}
+    if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
         raise UserError(f"{where} is not a list of `field: value` lines.")
-    return fields or {}
+    return fields
+
+
+def _check_depth(text: str, where: str) -> None:
+    """Refuse what is nested so deeply that a reader that calls itself would run out of stack."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise UserError(f"{where}, {_line(event)}: nested too deeply for a recipe.")
 
 
 def _line(event: yaml.Event) -> str:
@@ -197,27 +218,29 @@ def _line(event: yaml.Event) -> str:
 
 
 def _values(node: yaml.Node | None, known: dict[int, int]) -> int:
-    """How many values a node stands for, aliases written out: a few lines of them can stand for billions."""
+    """How many values a node stands for, aliases written out: a few lines of them can stand for billions.
+
+    Raises:
+        YAMLError: a key comes twice in a mapping: the first one's value would be lost without a word.
+    """
     if not isinstance(node, yaml.CollectionNode):
         return 1
     if id(node) not in known:
         known[id(node)] = MOST_VALUES  # what a node that contains itself counts for
+        if isinstance(node, yaml.MappingNode):
+            _check_keys(node)
         inner = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
         known[id(node)] = 1 + sum(_values(part, known) for part in inner)
     return known[id(node)]
 
 
-class _EachKeyOnce(yaml.SafeLoader):
-    """YAML in which a key that comes twice is an error: the first one's value would be lost without a word."""
-
-    def construct_mapping(self, node, deep=False):
-        lines: dict[str, int] = {}
-        for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
-                continue
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.YAMLError(f"line {key.start_mark.line + 1}: a key must be a word")
-            if key.value in lines:
-                raise yaml.YAMLError(f"{key.value!r} comes a second time in line {key.start_mark.line + 1}; remove one")
-            lines[key.value] = key.start_mark.line
-        return super().construct_mapping(node, deep)
+def _check_keys(mapping: yaml.MappingNode) -> None:
+    keys = set()
+    for key, _ in mapping.value:
+        if key.tag == "tag:yaml.org,2002:merge":
+            continue
+        if not isinstance(key, yaml.ScalarNode):
+            raise yaml.YAMLError(f"line {key.start_mark.line + 1}: a key must be a word")
+        if key.value in keys:
+            raise yaml.YAMLError(f"{key.value!r} comes a second time in line {key.start_mark.line + 1}; remove one")
+        keys.add(key.value)

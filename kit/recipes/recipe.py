@@ -114,7 +114,7 @@ class Recipe(pydantic.BaseModel):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = _field("hardware", "auto", "compute precision")
     devices: str = _field("hardware", "auto", "auto: all accelerators, else the CPU; or how many")
 
-    def __init__(self, **fields: Any):
+    def __init__(self, /, **fields: Any):
         try:
             super().__init__(**fields)
         except pydantic.ValidationError as error:
@@ -254,7 +254,10 @@ def _what(kind: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = reprlib.repr(value)
+    try:
+        text = reprlib.repr(value)
+    except ValueError:  # Python refuses to write out a number of more than 4,300 digits
+        return "a number of thousands of digits"
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 

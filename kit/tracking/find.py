@@ -1,5 +1,6 @@
 """Which run a person means."""
 
+import os
 import pathlib
 import shlex
 
@@ -28,9 +29,9 @@ def find(reference: str, competition: str | None = None) -> Run:
     Raises:
         UserError: there is none, or a name that several competitions have; says which there are.
     """
-    folder = pathlib.Path(reference)
-    if reference and "\0" not in reference and len(reference) < 4096 and _has_config(folder):
-        return Run(folder)
+    if reference and os.path.exists(os.path.join(reference, "config.yaml")):
+        folder = pathlib.Path(os.path.normpath(reference))
+        return Run(folder if folder.name not in ("", "..") else pathlib.Path(os.path.abspath(folder)))
     known = every(competition)
     fitting = [run for run in known if reference in (run.name, f"{run.competition}/{run.name}")]
     if len(fitting) == 1:
@@ -75,13 +76,13 @@ def place(competition: str, name: str) -> Run:
         UserError: `name` cannot be a folder's name, or the competition is unknown.
     """
     unusable = any(letter in '/\\:*?"<>|' or not letter.isprintable() for letter in name)
-    if not name or name[0] == "." or unusable or name != name.strip() or len(name.encode()) > LONGEST_NAME:
-        raise UserError(f"{name[:60]!r} cannot name a run; use up to {LONGEST_NAME} letters, digits, '-', '_' and '.'.")
+    if not name or name[0] in ".-" or name[-1] == "." or unusable or name != name.strip() or _too_long(name):
+        raise UserError(
+            f"{name[:60]!r} cannot name a run; use up to {LONGEST_NAME} letters, digits, '-', '_' and '.', and begin "
+            "with a letter or a digit."
+        )
     return Run(RUNS / competitions.get(competition).name / name)
 
 
-def _has_config(folder: pathlib.Path) -> bool:
-    try:
-        return (folder / "config.yaml").exists()
-    except OSError:  # a name that is too long, a loop of links
-        return False
+def _too_long(name: str) -> bool:
+    return len(name.encode()) > LONGEST_NAME

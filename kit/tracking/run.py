@@ -1,24 +1,28 @@
 """One run: its files, read and written through one place, and its life from the first byte to the last."""
 
 import contextlib
+import itertools
 import json
+import os
 import pathlib
-import shutil
-import zipfile
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from kit import files, locks
+from kit import files
 from kit.errors import UserError
-from kit.tracking import schema
+from kit.metrics import predicted_rows
+from kit.tracking import arrays, history, life, schema
 from kit.tracking.schema import Config, Metrics
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RUNS = pathlib.Path("runs")
 SUBMISSIONS = pathlib.Path("submissions")
-MOST_OF_A_NAME = 20  # default names that are taken already: name-2, name-3 …
 
 State = Literal["absent", "begun", "trained", "complete"]
 
@@ -40,7 +44,7 @@ class Run:
     @property
     def competition(self) -> str:
         """The name of the competition that the run belongs to, its parent folder's."""
-        return self.folder.resolve().parent.name
+        return pathlib.Path(os.path.abspath(self.folder)).parent.name  # of a link: where it stands, not where it leads
 
     @property
     def submission(self) -> pathlib.Path:
@@ -60,20 +64,31 @@ class Run:
     @property
     def state(self) -> State:
         """How far the run has come: "absent"; "begun"; "trained", so that only figures or CSV lack; "complete"."""
-        if not (self.folder / "config.yaml").exists():
+        if not os.path.exists(self.folder / "config.yaml"):
             return "absent"
-        if not (self.folder / "metrics.json").exists():
+        if not os.path.exists(self.folder / "metrics.json"):
             return "begun"
-        return "trained" if self.working.exists() else "complete"
+        return "trained" if os.path.exists(self.working) else "complete"
+
+    @property
+    def resume_command(self) -> str:
+        """The command that goes on with the run, ready to be pasted."""
+        return f"python -m kit.train --resume --competition {self.competition} --name {shlex.quote(self.name)}"
 
     def network_path(self, fold: int) -> pathlib.Path:
         """Where the trained network of fold `fold`, counted from 0, lies."""
         return self.folder / f"fold-{fold}.keras"
 
     def network_paths(self) -> list[pathlib.Path]:
-        """The run's trained networks, by fold; empty for an ensemble."""
-        numbered = {path.stem.removeprefix("fold-"): path for path in self.folder.glob("fold-*.keras")}
-        return [numbered[number] for number in sorted(filter(str.isdigit, numbered), key=int)]
+        """The run's trained networks, by fold; empty for an ensemble.
+
+        Raises:
+            UserError: one between them is missing.
+        """
+        paths = list(itertools.takewhile(os.path.exists, map(self.network_path, itertools.count())))
+        if len(paths) < sum(1 for _ in self.folder.glob("fold-*.keras")):
+            raise UserError(f"{self.network_path(len(paths))} is missing; put it back, or train the run again.")
+        return paths
 
     def config(self) -> Config:
         """What `config.yaml` holds.
@@ -82,7 +97,7 @@ class Run:
             UserError: the file is missing or damaged; names the field.
         """
         path = self.folder / "config.yaml"
-        if not path.exists():
+        if not os.path.exists(path):
             raise UserError(f"{path} is missing: {self.folder} is not a run. `python -m kit.runs` shows the runs.")
         return schema.read_yaml(path, Config)
 
@@ -93,22 +108,52 @@ class Run:
             UserError: the run is not finished, or the file is damaged; names the field.
         """
         path = self.folder / "metrics.json"
-        if not path.exists():
+        if not os.path.exists(path):
             if self.state == "absent":
                 self.config()
-            raise UserError(
-                f"{self.folder} is not finished: go on with `python -m kit.train --resume --name {self.name} "
-                f"--competition {self.competition}`."
-            )
+            raise UserError(f"{self.folder} is not finished: go on with `{self.resume_command}`.")
         return schema.read_json(path, Metrics)
 
+    @property
+    def history(self) -> "pd.DataFrame":
+        """A row an epoch: fold, epoch, seconds, learning_rate, loss, accuracy, val_loss, val_accuracy.
+
+        Raises:
+            UserError: the file is missing or damaged; names the row and the column.
+        """
+        import pandas as pd
+
+        path = self.folder / "history.csv"
+        if not os.path.exists(path):
+            raise UserError(f"{path} is missing: {self.folder} has no training of its own, or is not finished.")
+        return pd.DataFrame(history.read(path), columns=list(history.COLUMNS))
+
+    def images(self) -> int:
+        """How many training images the run's data have, by the length of its out-of-fold probabilities.
+
+        Raises:
+            UserError: they are missing or damaged.
+        """
+        return self._shape(self.OOF, 2)[0]
+
     def oof(self) -> np.ndarray:
-        """Out-of-fold probabilities, float32 (n_train, classes), NaN in rows that no fold has predicted."""
-        return self._array(self.OOF)
+        """Out-of-fold probabilities, float32 (n_train, classes), NaN in rows that no fold has predicted.
+
+        Raises:
+            UserError: they are missing, damaged, or not probabilities.
+        """
+        return self._probabilities(self.OOF)[0]
 
     def test(self) -> np.ndarray:
-        """Test probabilities, float32 (n_test, classes), in the sample submission's order."""
-        return self._array(self.TEST)
+        """Test probabilities, float32 (n_test, classes), in the sample submission's order.
+
+        Raises:
+            UserError: they are missing, damaged, or not probabilities; every row must have some.
+        """
+        probabilities, known = self._probabilities(self.TEST)
+        if not known.all():
+            raise UserError(f"{self.folder / self.TEST}, row {known.argmin()} holds NaN; train the run again.")
+        return probabilities
 
     def snapshots(self) -> list["Snapshot"]:
         """What the run's networks predicted at the end of each cycle of the learning rate, as members of an ensemble.
@@ -116,15 +161,14 @@ class Run:
         Raises:
             UserError: the run was trained without snapshots, or a file is damaged.
         """
-        if not (self.folder / Snapshot.OOF).exists():
+        if not os.path.exists(self.folder / Snapshot.OOF):
             raise UserError(f"{self.folder} has no snapshots; train it with --snapshots N.")
-        count = len(self._array(Snapshot.OOF))
+        count = self._shape(Snapshot.OOF, 3)[0]
         return [Snapshot(self.folder, number, count) for number in range(count)]
 
-    @contextlib.contextmanager
     def begin(
-        self, config: Config, existing: Literal["refuse", "resume", "restart"] = "refuse", unique: bool = False
-    ) -> Iterator["Run"]:
+        self, config: Config, existing: life.Existing = "refuse", unique: bool = False
+    ) -> contextlib.AbstractContextManager["Run"]:
         """Begin the run, or go on with it, while no other process can; when the block ends well, it is complete.
 
         The lock is taken before the first byte is written. An exception leaves what was done, for "resume"; with
@@ -142,93 +186,66 @@ class Run:
         Raises:
             UserError: it exists already, was begun with another config, or another process is at it.
         """
-        with self._free(config, existing, unique) as run:
-            new = run.state == "absent"
-            try:
-                run.working.mkdir(parents=True, exist_ok=True)
-                if new:
-                    files.write_text(run.folder / "config.yaml", schema.yaml_text(config))
-                yield run
-                run._finish()
-            except BaseException:
-                if existing == "restart" or (new and run.state == "absent"):
-                    shutil.rmtree(run.folder, ignore_errors=True)
-                raise
+        return life.begin(self, config, existing, unique)
 
-    @contextlib.contextmanager
-    def _free(self, config, existing, unique) -> Iterator["Run"]:
-        """The first of name, name-2, … that may be begun, with its lock held."""
-        for number in range(1, MOST_OF_A_NAME + 1):
-            run = self if number == 1 else Run(self.folder.with_name(f"{self.name}-{number}"))
-            with contextlib.ExitStack() as stack:
-                try:
-                    stack.enter_context(run.locked())
-                    run._check_free(config, existing)
-                except UserError:
-                    if unique and number < MOST_OF_A_NAME:
-                        continue
-                    raise
-                yield run
-                return
-
-    def _check_free(self, config: Config, existing: str) -> None:
-        if self.state == "absent":
-            return
-        if self.state == "complete":
-            raise UserError(f"{self.folder} exists already; take another --name, or remove it.")
-        if existing == "restart":
-            shutil.rmtree(self.folder)
-        elif existing == "refuse":
-            raise UserError(f"{self.folder} was begun and not finished; go on with --resume, or take another --name.")
-        elif difference := _difference(self.config(), config):
-            raise UserError(f"{self.folder} was begun otherwise: {difference}; take another --name to begin anew.")
-
-    def locked(self):
+    def locked(self) -> contextlib.AbstractContextManager[None]:
         """Return a context in which no other process writes this run.
 
         Raises:
             UserError: another process is at it.
         """
-        return _run_lock(self.folder)
-
-    def _finish(self) -> None:
-        """Remove what only an unfinished run needs; what this leaves is complete."""
-        files.sweep(self.folder)
-        shutil.rmtree(self.working)
+        return life.locked(self)
 
     def rewrite_config(self, config: Config) -> None:
         """Replace `config.yaml`, for a plan that has become its ensemble."""
-        files.write_text(self.folder / "config.yaml", schema.yaml_text(config))
+        with self._writing("config.yaml") as path:
+            files.write_text(path, schema.yaml_text(config))
 
     def write_metrics(self, metrics: Metrics) -> None:
         """Write `metrics.json`, after which the run is trained."""
         content = metrics.model_dump(exclude_none=True, exclude_defaults=False)
         content |= {name: None for name in ("validation_accuracy", "validation_log_loss") if name not in content}
-        files.write_text(self.folder / "metrics.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
+        with self._writing("metrics.json") as path:
+            files.write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+    def write_history(self, rows: Iterable[Mapping[str, float]]) -> None:
+        """Write `history.csv`; each row has at least `tracking.history.COLUMNS`."""
+        with self._writing("history.csv") as path:
+            history.write(path, rows)
 
     def write_array(self, name: str, array: np.ndarray) -> None:
         """Write `<name>.npy`."""
-        with files.replacing(self.folder / f"{name}.npy") as fresh:
+        with self._writing(f"{name}.npy") as path, files.replacing(path) as fresh:
             np.save(fresh, array, allow_pickle=False)
 
     def write_figure(self, name: str, figure) -> pathlib.Path:
         """Write a matplotlib `Figure` as `figures/<name>.png` and return its path."""
-        path = self.figures / f"{name}.png"
-        with files.replacing(path) as fresh:
+        with self._writing(f"figures/{name}.png") as path, files.replacing(path) as fresh:
             figure.savefig(fresh, dpi=150, bbox_inches="tight")
         return path
 
-    def _array(self, name: str) -> np.ndarray:
+    @contextlib.contextmanager
+    def _writing(self, name: str) -> Iterator[pathlib.Path]:
+        """Yield a file's path; that it cannot be written is said in a line (`life.writing`)."""
         path = self.folder / name
-        if not path.exists():
-            raise UserError(f"{path} is missing: {self.folder} is not finished.")
-        try:
-            array = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError, OSError, MemoryError, SyntaxError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path} is damaged ({' '.join(str(error).split())[:200]}); train the run again.") from None
-        if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.ndim not in (2, 3):
-            raise UserError(f"{path} is damaged: it does not hold probabilities; train the run again.")
-        return array
+        with life.writing(path):
+            yield path
+
+    def _probabilities(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """The probabilities in a file, and which rows hold some."""
+        array = self._array(name)
+        if array.ndim != 2 or not array.shape[1]:
+            raise UserError(f"{self.folder / name} is damaged: its shape is {array.shape}; train the run again.")
+        return array, predicted_rows(array, array.shape, str(self.folder / name))
+
+    def _array(self, name: str) -> np.ndarray:
+        return arrays.read(self.folder / name)
+
+    def _shape(self, name: str, dimensions: int) -> tuple[int, ...]:
+        shape = arrays.shape(self.folder / name)
+        if len(shape) != dimensions:
+            raise UserError(f"{self.folder / name} is damaged: its shape is {shape}; train the run again.")
+        return shape
 
 
 @dataclass(frozen=True)
@@ -256,30 +273,3 @@ class Snapshot(Run):
         if array.ndim != 3 or len(array) != self.count:
             raise UserError(f"{self.folder / name} is damaged: it does not hold {self.count} snapshots; train again.")
         return array[self.number]
-
-
-@contextlib.contextmanager
-def _run_lock(folder: pathlib.Path) -> Iterator[None]:
-    try:
-        with locks.locked(folder.parent / ".locks" / f"{folder.name}.lock", wait=False):
-            yield
-    except locks.Busy:
-        raise UserError(f"{folder} is being written by another process; let it finish.") from None
-
-
-def _difference(begun: Config, asked: Config) -> str:
-    """Say where the config of a run that was begun is not the one asked for; an empty text where it is the same."""
-    if begun.kind != asked.kind:
-        return f"it is a run of kind {begun.kind}"
-    for name in ("competition", "source", "limit", "fingerprint"):
-        before, now = getattr(begun.data, name), getattr(asked.data, name)
-        if before != now:
-            if name == "fingerprint":
-                return f"its images, its labels or their order were not those of {asked.data.folder}"
-            return f"its {name} was {before}, not {now}"
-    if begun.recipe and asked.recipe:
-        for name, (before, now) in begun.recipe.differences(asked.recipe).items():
-            return f"its {name} was {before}, not {now}"
-    if begun.kind == "plan":
-        return asked.planned().difference(begun.planned())
-    return "" if begun.parent == asked.parent else f"its parent was {begun.parent}"

@@ -3,7 +3,8 @@
 import json
 import math
 import pathlib
-from typing import Any, Literal, TypeVar
+import stat
+from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 import yaml
@@ -11,17 +12,23 @@ import yaml
 from kit.errors import UserError
 from kit.recipes import files
 from kit.recipes.plan import METHODS, Plan
-from kit.recipes.recipe import Recipe, explanation
+from kit.recipes.recipe import FIELDS, Recipe, explanation
 
-LARGEST = 1 << 24  # bytes of a JSON or YAML file of a run; real ones have some thousand
+LARGEST = 1 << 24  # bytes of a text file of a run; real ones have some thousand
+MOST = 1 << 53  # of any count: what a floating-point number still holds exactly
 
 Kind = Literal["network", "ensemble", "plan", "tta"]
+
+
+Count = Annotated[int, pydantic.Field(ge=0, le=MOST)]
+Share = Annotated[float, pydantic.Field(ge=0, le=1)]
+Fingerprint = Annotated[str, pydantic.Field(pattern="^[0-9a-f]{64}$")]
 
 
 class _Schema(pydantic.BaseModel):
     """Unknown fields are kept as they are, so that a person may note something of their own."""
 
-    model_config = pydantic.ConfigDict(extra="allow", strict=False, frozen=True, allow_inf_nan=False)
+    model_config = pydantic.ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
 
 class Data(_Schema):
@@ -38,8 +45,8 @@ class Data(_Schema):
     competition: str
     source: Literal["kaggle", "keras", "sample"]
     folder: str
-    limit: int = pydantic.Field(ge=0)
-    fingerprint: str = pydantic.Field(pattern="^[0-9a-f]{64}$")
+    limit: Count
+    fingerprint: Fingerprint
 
 
 class EnsembleConfig(_Schema):
@@ -57,7 +64,7 @@ class EnsembleConfig(_Schema):
     method: Literal["mean", "weighted", "hill-climb", "stack", "snapshot"]
     options: dict[str, Any] = {}
     members: list[str]
-    seed: int = 0
+    seed: Count = 0
     weights: dict[str, float] | None = None
     temperature: float | None = None
 
@@ -82,11 +89,18 @@ class Config(_Schema):
     ensemble: EnsembleConfig | None = None
     parent: str | None = None
 
+    @pydantic.field_validator("recipe", mode="before")
+    @classmethod
+    def _check_recipe(cls, recipe: Any) -> Any:
+        return recipe if recipe is None or isinstance(recipe, Recipe) else _whole_recipe(recipe, "recipe")
+
     @pydantic.model_validator(mode="after")
     def _check_kind(self) -> "Config":
         needed = {"network": "recipe", "tta": "parent", "ensemble": "ensemble", "plan": "plan"}[self.kind]
         if getattr(self, needed) is None or (self.kind == "tta" and self.recipe is None):
             raise UserError(f"{needed}: is missing in a run of kind {self.kind}.")
+        if self.plan is not None:
+            self.planned()
         return self
 
     @property
@@ -102,18 +116,33 @@ class Config(_Schema):
         """
         try:
             content = dict(self.plan or {})
-            members = {str(name): Recipe(**fields) for name, fields in dict(content["members"]).items()}
-            if content["method"] not in METHODS or not isinstance(content["geometric"], bool):
-                raise UserError("plan: its method or geometric is damaged.")
+            members = {
+                str(name): _whole_recipe(fields, f"plan.members.{name}")
+                for name, fields in dict(content["members"]).items()
+            }
+            if content["method"] not in METHODS or not isinstance(content["geometric"], bool) or len(members) < 2:
+                raise UserError("plan: its method, its geometric or its members are damaged.")
             return Plan(members, content["method"], content["geometric"])
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"plan: {error!r} is damaged.") from None
+            raise UserError(f"plan: {str(error)[:100]} is damaged.") from None
+
+
+def _whole_recipe(fields: Any, where: str) -> Recipe:
+    """Read the recipe of a run; where a part of it is lost, no default takes its place without a word."""
+    if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
+        raise UserError(f"{where}: is not a mapping of fields to values.")
+    if missing := [name for name in FIELDS if name not in fields]:
+        raise UserError(f"{where}.{missing[0]}: is missing.")
+    try:
+        return Recipe(**fields)
+    except UserError as error:
+        raise UserError(f"{where}.{error}") from None
 
 
 class MemberMetrics(_Schema):
     """How good one member of an ensemble is, on the images that the ensemble is scored on."""
 
-    validation_accuracy: float = pydantic.Field(ge=0, le=1)
+    validation_accuracy: Share
     validation_log_loss: float
     weight: float | None = None
 
@@ -143,25 +172,25 @@ class Metrics(_Schema):
     model: str
     source: Literal["kaggle", "keras", "sample"]
     seen: list[str]
-    seed: int
-    split_seed: int
-    folds: int = pydantic.Field(ge=0)
+    seed: Count
+    split_seed: Count
+    folds: Count
     held_out_share: float = pydantic.Field(ge=0, lt=1)
     validation_share: float = pydantic.Field(ge=0, lt=1)
-    data_fingerprint: str = pydantic.Field(pattern="^[0-9a-f]{64}$")
-    validation_accuracy: float | None = pydantic.Field(ge=0, le=1)
+    data_fingerprint: Fingerprint
+    validation_accuracy: Share | None
     validation_log_loss: float | None = pydantic.Field(ge=0)
-    validation_images: int = pydantic.Field(ge=0)
+    validation_images: Count
     selected_on_validation: bool = False
-    fold_accuracies: list[float] | None = None
+    fold_accuracies: list[Share] | None = None
     fit_seconds: float = pydantic.Field(ge=0)
     images_per_second: float = pydantic.Field(ge=0)
-    parameters: int = pydantic.Field(ge=0)
-    epochs: int | None = None
+    parameters: Count
+    epochs: Count | None = None
     precision: str | None = None
-    peak_memory: int | None = None
+    peak_memory: Count | None = None
     hardware: dict[str, Any] | None = None
-    test_accuracy: float | None = pydantic.Field(None, ge=0, le=1)
+    test_accuracy: Share | None = None
     tta_weights: list[float] | None = None
     teacher: str | None = None
     teacher_share: float | None = None
@@ -200,21 +229,36 @@ def read_json(path: pathlib.Path, schema: type[Schema]) -> Schema:
         UserError: the file is missing, not JSON, or a field is wrong; names file and field.
     """
     try:
-        if not path.is_file() or path.stat().st_size > LARGEST:
-            raise UserError(f"{path} is not a run's file; train the run again.")
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):  # a decoding error is a ValueError too
+        content = json.loads(text(path))
+    except (ValueError, RecursionError):
         raise UserError(f"{path} is damaged: it is not JSON; train the run again.") from None
+    return _checked(content, path, schema)
+
+
+def text(path: pathlib.Path) -> str:
+    """Return a text file's content.
+
+    Raises:
+        UserError: the file is missing, not a regular file, too large, or not UTF-8.
+    """
+    try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode) or state.st_size > LARGEST:
+            raise UserError(f"{path} is not a file that a run has; train the run again.")
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; finish the run, or train it again.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is damaged: it is not UTF-8 text; train the run again.") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}).") from None
-    return _checked(content, path, schema)
 
 
 def _checked(content: Any, path: pathlib.Path, schema: type[Schema]) -> Schema:
     if not isinstance(content, dict):
         raise UserError(f"{path} is damaged: it is not a list of fields; train the run again.")
     try:
-        return schema(**{str(name): value for name, value in content.items()})
+        return schema.model_validate({str(name): value for name, value in content.items()}, strict=True)
     except pydantic.ValidationError as error:
         raise UserError(f"{path} is damaged: {explanation(error, schema).rstrip('.')}; train the run again.") from None
     except UserError as error:

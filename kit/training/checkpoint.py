@@ -54,7 +54,8 @@ def load(path: pathlib.Path, model: keras.Model) -> None:
 def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray], notes: dict[str, Any]) -> None:
     """Write arrays by name and plain values beside them into one `.npz`, whole or not at all."""
     with files.replacing(path) as fresh, fresh.open("wb") as file:
-        np.savez(file, notes=np.array(json.dumps(notes)), **arrays)
+        named: dict[str, Any] = {"notes": np.array(json.dumps(notes)), **arrays}
+        np.savez(file, **named)
 
 
 def read_arrays(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -92,7 +92,7 @@ def _frozen_blocks(network) -> list[list[tuple[str, list]]]:
     for layer in network.layers:
         if layer.trainable or not layer.weights or isinstance(layer, keras.layers.BatchNormalization):
             continue
-        member = _MEMBER.match(layer.name).group()
+        member = _member(layer.name)
         blocks = members.setdefault(member, {})
         own = layer.name[len(member) :]
         if "conv" in type(layer).__name__.lower():
@@ -100,3 +100,9 @@ def _frozen_blocks(network) -> list[list[tuple[str, list]]]:
         elif blocks:
             blocks[list(blocks)[-1]].append(layer)
     return [list(blocks.items()) for blocks in members.values()]
+
+
+def _member(name: str) -> str:
+    """What the name of a layer of a `combined` network begins with, "member1_" say; an empty text in others."""
+    found = _MEMBER.match(name)
+    return found.group() if found else ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -98,11 +99,17 @@ def _logits(model, images, transform):
         return np.zeros((0, model.output_shape[-1]), np.float32)
     parts = []
     for start in range(0, len(images), CHUNK):
-        inputs = np.asarray(images[start : start + CHUNK])
+        chunk = np.asarray(images[start : start + CHUNK])
+        inputs: Any = chunk
         if transform != IDENTITY:
-            numbers = affine(
-                [transform.shift_x], [transform.shift_y], [transform.degrees], [1.0], [0.0], [transform.mirror]
-            )
-            inputs = {"images": inputs, "affine": np.repeat(numbers, len(inputs), axis=0)}
+            inputs = {"images": chunk, "affine": np.repeat(_numbers(transform), len(chunk), axis=0)}
         parts.append(model.predict(inputs, batch_size=BATCH_SIZE, verbose=0))
     return np.concatenate(parts)
+
+
+def _numbers(transform: Transform) -> np.ndarray:
+    """The numbers (1, 6) float32 by which `Augment` makes the transform."""
+    shift_x, shift_y, degrees, mirror = (
+        np.array([value]) for value in (transform.shift_x, transform.shift_y, transform.degrees, transform.mirror)
+    )
+    return affine(shift_x, shift_y, degrees, np.ones(1), np.zeros(1), mirror)

@@ -1,7 +1,5 @@
 """What a training leaves for people: figures, the submission CSV and a summary."""
 
-import pandas as pd
-
 from kit import figures, submission, tracking
 from kit.errors import UserError
 from kit.loaders import Dataset
@@ -37,7 +35,7 @@ def write_submission(run: Run, dataset: Dataset) -> None:
 
 def write_curves(run: Run, members: list[Run]) -> None:
     """Write the learning curves of `members` into `run`'s figures."""
-    histories = {member.name: pd.read_csv(member.folder / "history.csv") for member in members}
+    histories = {member.name: member.history for member in members}
     shown = histories if len(members) > 1 else histories[members[0].name]
     run.write_figure("learning-curves", figures.learning_curves(shown, f"{run.name} on {run.competition}"))
 

@@ -17,8 +17,6 @@ from kit.training.fit import CheckpointPaths, fit
 from kit.training.setup import Training
 from kit.training.transfer import load
 
-HISTORY = ("fold", "epoch", "seconds", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
-
 
 def train(
     training: Training,
@@ -51,7 +49,7 @@ def train(
     oof, test, weights = tta.combine(dataset, training.folds, parts)
     _write_snapshots(training, run, parts)
     history = [row for part in parts for row in part["history"]]
-    _write_history(run, history)
+    run.write_history(history)
     run.write_array("oof", oof)
     run.write_array("test", test)
     reached = _metrics(training, oof, test, history, parts, weights)
@@ -149,11 +147,6 @@ def _write_snapshots(training, run, parts):
     if ends:
         run.write_array("snapshots-oof", np.stack([oof for oof, _, _ in ends]))
         run.write_array("snapshots-test", np.stack([test for _, test, _ in ends]))
-
-
-def _write_history(run, history):
-    lines = [",".join(HISTORY), *(",".join(f"{row[name]:.8g}" for name in HISTORY) for row in history)]
-    files.write_text(run.folder / "history.csv", "\n".join(lines) + "\n")
 
 
 def _metrics(training, oof, test, history, parts, weights):

@@ -30,7 +30,7 @@ def combine(
     oof = np.full((groups, len(dataset.train_labels), classes), np.nan, np.float32)
     for (_, held_out), part in zip(folds, parts, strict=True):
         oof[:, held_out] = part["oof"]
-    test = np.mean([part["test"] for part in parts], axis=0, dtype=np.float64)
+    test = np.asarray(np.mean([part["test"] for part in parts], axis=0, dtype=np.float64))
     if groups == 1:
         return oof[0], test[0].astype(np.float32), None
     known = np.sort(np.concatenate([held_out for _, held_out in folds]))

@@ -1,0 +1,156 @@
+"""A run's life, from the first byte to the last: one process at a time, and nothing half removed is gone on from."""
+
+import contextlib
+import errno
+import fnmatch
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from kit import files, locks
+from kit.errors import Failure, UserError
+from kit.tracking import schema
+from kit.tracking.schema import Config
+
+if TYPE_CHECKING:
+    from kit.tracking.run import Run
+
+MOST_OF_A_NAME = 20  # default names that are taken already: name-2, name-3 …
+BROKEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # nothing that the user gave is to blame
+Existing = Literal["refuse", "resume", "restart"]
+
+
+class _Taken(UserError):
+    """The name is in use."""
+
+
+@contextlib.contextmanager
+def begin(run: "Run", config: Config, existing: Existing, unique: bool) -> Iterator["Run"]:
+    """Begin a run, or go on with it, as `Run.begin` says."""
+    with _free(run, config, existing, unique) as run:
+        new = run.state == "absent"
+        try:
+            with writing(run.folder):
+                run.working.mkdir(parents=True, exist_ok=True)
+                if new:
+                    files.write_text(run.folder / "config.yaml", schema.yaml_text(config))
+            yield run
+            with writing(run.folder):
+                files.sweep(run.folder)
+                shutil.rmtree(run.working)
+        except BaseException:
+            if existing == "restart" or (new and run.state == "absent"):
+                with contextlib.suppress(OSError):
+                    _remove(run.folder)
+            raise
+
+
+@contextlib.contextmanager
+def locked(run: "Run") -> Iterator[None]:
+    """Hold the run's lock for the length of the block; a run that links lead to has one lock under all its names.
+
+    Raises:
+        UserError: another process is at it, or the folder cannot be written.
+    """
+    folder = pathlib.Path(os.path.realpath(run.folder))
+    try:
+        with locks.locked(folder.parent / ".locks" / f"{folder.name}.lock", wait=False):
+            yield
+    except locks.Busy:
+        raise _Taken(f"{run.folder} is being written by another process; let it finish.") from None
+
+
+@contextlib.contextmanager
+def _free(run: "Run", config: Config, existing: Existing, unique: bool) -> Iterator["Run"]:
+    """The first of name, name-2, … that may be begun, with its lock held."""
+    from kit.tracking.run import Run
+
+    for number in range(1, MOST_OF_A_NAME + 1):
+        one = run if number == 1 else Run(run.folder.with_name(f"{run.name}-{number}"))
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locked(one))
+                _check_free(one, config, existing)
+            except _Taken:
+                if unique and number < MOST_OF_A_NAME:
+                    continue
+                raise
+            yield one
+            return
+
+
+def _check_free(run: "Run", config: Config, existing: Existing) -> None:
+    if run.state == "absent":
+        _check_empty(run.folder)
+    elif run.state == "complete":
+        raise _Taken(f"{run.folder} exists already; take another --name, or remove it.")
+    elif existing == "restart":
+        with writing(run.folder):
+            _remove(run.folder)
+    elif existing == "refuse":
+        raise _Taken(f"{run.folder} was begun and not finished; go on with --resume, or take another --name.")
+    elif difference := _difference(run.config(), config):
+        raise UserError(f"{run.folder} was begun otherwise: {difference}; take another --name to begin anew.")
+
+
+def _check_empty(folder: pathlib.Path) -> None:
+    """Refuse a folder that holds anything: a lost config's predictions would be taken for the new run's.
+
+    A process that was killed before the config was whole leaves an empty `.working` and a part of the config.
+    """
+    with writing(folder):
+        if not os.path.lexists(folder):
+            return
+        for entry in os.scandir(folder):
+            working = entry.name == ".working" and entry.is_dir() and not os.listdir(entry.path)
+            if not working and not fnmatch.fnmatch(entry.name, ".config-????????.yaml"):
+                raise _Taken(f"{folder} has files, but no config.yaml; take another --name, or remove it.")
+
+
+def _remove(folder: pathlib.Path) -> None:
+    """Remove a run, its config last: until then it is a run that can be begun anew. A link's target is emptied."""
+    entries = sorted(os.scandir(folder), key=lambda entry: entry.name == "config.yaml")
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)
+    if not folder.is_symlink():
+        folder.rmdir()
+
+
+@contextlib.contextmanager
+def writing(path: pathlib.Path) -> Iterator[None]:
+    """Say in a line what stands in the way of writing `path`.
+
+    Raises:
+        UserError: it may not be written.
+        Failure: the disk is full, or broken.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        if error.errno in BROKEN:
+            raise Failure(f"{path} cannot be written ({reason}); make room, and give the command again.") from None
+        raise UserError(f"{path} cannot be written ({reason}); make way for it, or use another folder.") from None
+
+
+def _difference(begun: Config, asked: Config) -> str:
+    """Say where the config of a run that was begun is not the one asked for; an empty text where it is the same."""
+    if begun.kind != asked.kind:
+        return f"it is a run of kind {begun.kind}"
+    for name in ("competition", "source", "limit", "fingerprint"):
+        before, now = getattr(begun.data, name), getattr(asked.data, name)
+        if before != now:
+            if name == "fingerprint":
+                return f"its images, its labels or their order were not those of {asked.data.folder}"
+            return f"its {name} was {before}, not {now}"
+    if begun.recipe and asked.recipe:
+        for name, (before, now) in begun.recipe.differences(asked.recipe).items():
+            return f"its {name} was {before}, not {now}"
+    if begun.kind == "plan":
+        return asked.planned().difference(begun.planned())
+    return "" if begun.parent == asked.parent else f"its parent was {begun.parent}"
