@@ -4,6 +4,8 @@ import datetime
 import pathlib
 from dataclasses import dataclass
 
+from matplotlib.transforms import Bbox
+
 from kit import metrics, submission
 from kit.errors import UserError
 from kit.figures import style
@@ -94,7 +96,7 @@ def certificate(who: str, entries: list[Entry]) -> style.Figure:
         colLabels=["network", "validation accuracy", "board", "score"],
         cellLoc="left",
         colLoc="left",
-        bbox=(0.06, 0.14, 0.88, 0.36),
+        bbox=Bbox.from_bounds(0.06, 0.14, 0.88, 0.36),
         edges="horizontal",
     )
     table.auto_set_font_size(False)

@@ -110,7 +110,7 @@ def outcome(answer, results: pd.Series, error: float) -> None:
         results: accuracies 0…1 by name.
         error: the standard error of an accuracy.
     """
-    best = results.idxmax()
+    best = str(results.idxmax())
     if answer not in results.index:
         print(f"○ {answer} did not run this time; the best of those that ran is {best}.")
     elif answer == best:
@@ -134,7 +134,7 @@ def equal(answer, right, what: str, hint: str) -> None:
     answer, right = np.asarray(answer), np.asarray(right)
     if answer.shape != right.shape:
         raise StillMissing(f"{what}: the shape is {answer.shape}, and should be {right.shape}.")
-    if not np.allclose(answer.astype(float), right.astype(float), atol=1e-3):
+    if not np.allclose(answer.astype(float), right.astype(float), atol=1e-3, equal_nan=True):
         raise StillMissing(f"{what}: the shape is right, the values are not. {hint}")
     good(f"{what}: right.")
 
