@@ -44,10 +44,9 @@ def _drawn(figure) -> Image.Image:
 def _tile(image: Image.Image, part: tuple[float, float, float, float]) -> Image.Image:
     """Cut out a part, given as shares of the size; cut its white margin off; scale it to the strip's height."""
     image = image.convert("RGB")
-    left, upper, right, lower = part
-    image = image.crop(
-        (round(left * image.width), round(upper * image.height), round(right * image.width), round(lower * image.height))
-    )
+    sizes = (image.width, image.height, image.width, image.height)
+    left, upper, right, lower = (round(share * size) for share, size in zip(part, sizes, strict=True))
+    image = image.crop((left, upper, right, lower))
     image = image.crop(ImageChops.difference(image, Image.new("RGB", image.size, "white")).getbbox())
     return image.resize((round(image.width * HEIGHT / image.height), HEIGHT), Image.Resampling.LANCZOS)
 

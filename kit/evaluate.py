@@ -11,16 +11,15 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     run = tracking.find(arguments.run)
     from kit import loaders
-    from kit.evaluation import evaluation, table
+    from kit.evaluation import evaluation, report, table
 
+    report.check_writable(run)
     found = evaluation.gather(run, arguments.data_dir)
     print(table.summary(found), table.confusion(found), sep="\n\n")
     if worst := table.mistakes(found, 5):
         print("\nworst mistakes:", *worst, sep="\n  ", flush=True)
     if found.explained_by:
         start_keras()
-    from kit.evaluation import report
-
     path = report.write(found)
     if found.dataset.source == "sample":
         print(f"\n{loaders.describe(found.dataset)}")

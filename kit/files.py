@@ -1,8 +1,10 @@
 """Files that are either the old one or the whole new one, whatever happens in between."""
 
 import contextlib
+import errno
 import os
 import pathlib
+import stat
 import tempfile
 from collections.abc import Iterator
 
@@ -12,27 +14,50 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yield a fresh path beside `path`; on a clean exit what was written there takes `path`'s place.
 
     The new file is flushed to disk before it is moved, and removed when the block raises, so that `path` is never
-    half written. Folders on the way are made. The fresh path keeps `path`'s suffix, for writers that look at it.
+    half written. Folders on the way are made. The fresh path keeps `path`'s suffix, for writers that look at it. If
+    `path` is a symbolic link, the file that it leads to is replaced, and the link stays.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; it names `path`, which is as it was.
     """
     path = pathlib.Path(path)
-    fresh = path
+    target = pathlib.Path(os.path.realpath(path))
+    with _fresh_beside(path, target) as fresh:
+        yield fresh
+        with fresh.open("rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(fresh, target)
+
+
+def check_writable(path: str | os.PathLike, size: int = 0) -> None:
+    """Check that a file of `size` bytes can be written to `path`, before the work for it; `path` stays as it is.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; it names `path`.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    with _fresh_beside(path, pathlib.Path(os.path.realpath(path))) as fresh:
+        fresh.write_bytes(bytes(size))
+
+
+@contextlib.contextmanager
+def _fresh_beside(path: pathlib.Path, target: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yield a new, empty file beside `target` and remove it if it is still there; errors name `path`."""
+    fresh = target
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:100]}-", suffix=path.suffix)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Of a long name a part will do: together with what is added it would be longer than file systems take.
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:32]}-", suffix=target.suffix[:32])
         os.close(handle)
         fresh = pathlib.Path(name)
         fresh.chmod(0o666 & ~_umask())  # mkstemp's 0600 would follow the file to its final place
         yield fresh
-        with fresh.open("rb+") as written:
-            os.fsync(written.fileno())
-        os.replace(fresh, path)
     except OSError as error:
         raise _named(error, path, fresh) from error
     finally:
-        if fresh != path:
+        if fresh != target:
             with contextlib.suppress(OSError):
                 fresh.unlink()
 
@@ -53,6 +78,27 @@ def _reason(fresh: pathlib.Path) -> int | None:
     except OSError as error:
         return error.errno
     return None
+
+
+def content(path: pathlib.Path, most: int) -> bytes:
+    """Return what a file holds.
+
+    Args:
+        path: the file; pipes, devices and folders, which may be endless, are not read.
+        most: bytes that it may have.
+
+    Raises:
+        FileNotFoundError: it is missing.
+        OSError: it is not a file, larger than `most`, or cannot be read.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is not a file", str(path))
+    with path.open("rb") as stream:
+        read = stream.read(most + 1)
+    if len(read) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+    return read
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -1,6 +1,6 @@
-"""A headless Chromium that tells what a page does: its requests, its console, its pictures, how it looks.
+"""A headless Chromium that reports what a page does: its requests, its console, its images, its layout.
 
-It is spoken to in the DevTools protocol through a pipe, so that neither a driver nor a port is needed.
+It is controlled by the DevTools protocol through a pipe, so that neither a driver nor a port is needed.
 Reference: https://chromedevtools.github.io/devtools-protocol/
 """
 
@@ -16,14 +16,14 @@ import sys
 import threading
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-RETRIES = 120  # seconds for an answer, on a machine that is busy with other tests
+TIMEOUT = 120  # seconds for an answer, on a machine that is busy with other tests
 # The protocol's pipe is on descriptors 3 and 4, whatever they were here.
 LAUNCH = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
 )
 QUIET = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
-# Nothing but what the page itself asks for can reach a name, and what it asks for finds none.
-ALONE = ("--disable-background-networking", "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND")
+# Only the page itself makes requests, and no name resolves.
+OFFLINE = ("--disable-background-networking", "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND")
 
 
 def find() -> str | None:
@@ -32,7 +32,7 @@ def find() -> str | None:
 
 
 class Page:
-    """A tab of a browser, and what happened in it."""
+    """A tab of a browser, and the events in it."""
 
     def __init__(self, process, sends, answers):
         self.process, self._sends, self._answers = process, sends, answers
@@ -45,61 +45,61 @@ class Page:
     def ask(self, method: str, **parameters) -> dict:
         """Send a command and return its result."""
         self._number += 1
-        order = {"id": self._number, "method": method, "params": parameters}
+        command = {"id": self._number, "method": method, "params": parameters}
         if self._session:
-            order["sessionId"] = self._session
-        self._sends.write(json.dumps(order).encode() + b"\0")
+            command["sessionId"] = self._session
+        self._sends.write(json.dumps(command).encode() + b"\0")
         self._sends.flush()
-        answer = self._until(lambda told: told.get("id") == order["id"])
+        answer = self._until(lambda message: message.get("id") == command["id"])
         if "error" in answer:
             raise RuntimeError(f"{method}: {answer['error']['message']}")
         return answer["result"]
 
     def show(self, path: pathlib.Path, width: int, scheme: str = "light") -> None:
-        """Load a file in a window of `width` CSS pixels, by day ("light") or by night ("dark")."""
+        """Load a file in a window of `width` CSS pixels, in the colour scheme "light" or "dark"."""
         self.ask("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
         self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.events.clear()
         self.ask("Page.navigate", url=path.as_uri())
         if not any(event["method"] == "Page.loadEventFired" for event in self.events):
-            self._until(lambda told: told.get("method") == "Page.loadEventFired")
+            self._until(lambda message: message.get("method") == "Page.loadEventFired")
 
     def value(self, script: str):
-        """Return what an expression is in the page; a promise is waited for."""
-        told = self.ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        if "exceptionDetails" in told:
-            raise RuntimeError(told["exceptionDetails"]["exception"]["description"])
-        return told["result"].get("value")
+        """Return the value of an expression in the page; a promise is awaited."""
+        answer = self.ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        if "exceptionDetails" in answer:
+            raise RuntimeError(answer["exceptionDetails"]["exception"]["description"])
+        return answer["result"].get("value")
 
-    def photograph(self, path: pathlib.Path) -> None:
+    def screenshot(self, path: pathlib.Path) -> None:
         """Write the whole page as a PNG."""
         image = self.ask("Page.captureScreenshot", captureBeyondViewport=True)["data"]
         path.write_bytes(base64.b64decode(image))
 
     def requests(self) -> list[str]:
-        """What the page asked for since it was shown, but for itself and what it holds."""
-        asked = [event["params"]["request"]["url"] for event in self._all("Network.requestWillBeSent")]
-        return [url for url in asked if not url.startswith(("data:", "file:"))]
+        """The addresses that the page requested since it was shown, except for itself and its embedded data."""
+        urls = [event["params"]["request"]["url"] for event in self._all("Network.requestWillBeSent")]
+        return [url for url in urls if not url.startswith(("data:", "file:"))]
 
     def complaints(self) -> list[str]:
-        """What stands in the console since the page was shown."""
+        """The messages in the console since the page was shown."""
         logged = [event["params"]["entry"]["text"] for event in self._all("Log.entryAdded")]
         thrown = [event["params"]["exceptionDetails"]["text"] for event in self._all("Runtime.exceptionThrown")]
         return logged + thrown + [str(event["params"]["args"]) for event in self._all("Runtime.consoleAPICalled")]
 
     def _all(self, method):
-        self.ask("Browser.getVersion")  # what happened before this answer has been told by then
+        self.ask("Browser.getVersion")  # events before this answer have arrived with it
         return [event for event in self.events if event["method"] == method]
 
     def _until(self, fits) -> dict:
         while True:
-            told = self._answers.get(timeout=RETRIES)
-            if told is None:
+            message = self._answers.get(timeout=TIMEOUT)
+            if message is None:
                 raise RuntimeError(f"the browser ended with status {self.process.wait()}")
-            if "method" in told:
-                self.events.append(told)
-            if fits(told):
-                return told
+            if "method" in message:
+                self.events.append(message)
+            if fits(message):
+                return message
 
 
 @contextlib.contextmanager
@@ -108,16 +108,16 @@ def opened(program: str, folder: pathlib.Path):
     to_read, sends = os.pipe()
     answers_from, to_write = os.pipe()
     # Away from 3 and 4, which the launcher overwrites.
-    given = [_far(descriptor) for descriptor in (to_read, to_write)]
-    call = [sys.executable, "-c", LAUNCH, *map(str, given), program, "--remote-debugging-pipe", *QUIET, *ALONE]
+    inherited = [_moved(descriptor) for descriptor in (to_read, to_write)]
+    call = [sys.executable, "-c", LAUNCH, *map(str, inherited), program, "--remote-debugging-pipe", *QUIET, *OFFLINE]
     process = subprocess.Popen(
-        [*call, f"--user-data-dir={folder}"], pass_fds=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*call, f"--user-data-dir={folder}"], pass_fds=inherited, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    for descriptor in given:
+    for descriptor in inherited:
         os.close(descriptor)
     answers = queue.Queue()
-    with open(sends, "wb") as sending, open(answers_from, "rb") as told:
-        reader = threading.Thread(target=_read, args=(told, answers), daemon=True)
+    with open(sends, "wb") as sending, open(answers_from, "rb") as receiving:
+        reader = threading.Thread(target=_read, args=(receiving, answers), daemon=True)
         reader.start()
         try:
             yield Page(process, sending, answers)
@@ -127,7 +127,7 @@ def opened(program: str, folder: pathlib.Path):
             reader.join()
 
 
-def _far(descriptor: int) -> int:
+def _moved(descriptor: int) -> int:
     import fcntl
 
     moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD, 10)
@@ -135,10 +135,10 @@ def _far(descriptor: int) -> int:
     return moved
 
 
-def _read(told, answers):
+def _read(receiving, answers):
     rest = b""
-    while part := told.read1(1 << 16):
+    while part := receiving.read1(1 << 16):
         *whole, rest = (rest + part).split(b"\0")
-        for one in whole:
-            answers.put(json.loads(one))
+        for message in whole:
+            answers.put(json.loads(message))
     answers.put(None)

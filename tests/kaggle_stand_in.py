@@ -45,7 +45,7 @@ class Answer:
 
 
 def error(status: int, message: str, **headers: str) -> Answer:
-    """An error as Kaggle words it."""
+    """An error as Kaggle writes it."""
     body = {"error": {"code": status, "message": message, "status": "FAILED"}}
     return Answer(status, json.dumps(body).encode(), {"Content-Type": "application/json", **headers})
 
@@ -96,6 +96,43 @@ def hangs(seconds: float, acts: bool = False) -> Callable:
     return fault
 
 
+def drips(seconds: float, every: float = 0.05, ends: bool = False, acts: bool = False) -> Callable:
+    """The answer comes byte by byte, which no time-out of a socket notices; it ends well, or with a dropped connection.
+
+    The bytes before the end are spaces, which JSON allows.
+    """
+
+    def fault(handler, act) -> None:
+        answer = act() if ends or acts else Answer()
+        count, body = int(seconds / every), answer.body if ends else b""
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(count + len(body) + (not ends)))
+        handler.end_headers()
+        for _ in range(count):
+            handler.wfile.write(b" ")
+            handler.wfile.flush()
+            time.sleep(every)
+        handler.wfile.write(body)
+        handler.wfile.flush()
+        if not ends:
+            handler.hang_up()
+
+    return fault
+
+
+def replies(body: object, status: int = 200, acts: bool = False) -> Callable:
+    """Answer with this JSON, whatever was asked for."""
+
+    def fault(handler, act) -> None:
+        if acts:
+            act()
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        handler.reply(Answer(status, content))
+
+    return fault
+
+
 def truncates(size: int) -> Callable:
     """The answer's head is right, and the body ends after `size` bytes."""
 
@@ -135,6 +172,7 @@ class KaggleStandIn:
         authorizations: the Authorization headers that are accepted.
         submissions: as listed, newest last.
         page: how many submissions a page of the list holds at most; 0 gives all of them on every page.
+        lag: how often the list is asked for before a new submission is in it.
         polls: how often a submission is listed as pending before it has a score.
         score: what a submission's content scores, or an error text.
         limits: of the day's submissions; None where Kaggle does not tell.
@@ -150,6 +188,7 @@ class KaggleStandIn:
         self.submissions: list[dict] = []
         self.contents: dict[int, bytes] = {}
         self.page = 100
+        self.lag = 0
         self.polls = 1
         self.score: Callable[[bytes], str] = lambda content: "0.99400"
         self.limits: dict | None = limits(left=5)
@@ -158,7 +197,8 @@ class KaggleStandIn:
         self.requests: list[Request] = []
         self.escapes: list[str] = []
         self._uploads: dict[str, dict] = {}
-        self._looks: dict[int, int] = defaultdict(int)
+        self._listings: dict[int, int] = defaultdict(int)
+        self._unlisted: dict[int, int] = {}
         self._lock = threading.Lock()
 
     def fault(self, name: str, *faults: Callable) -> None:
@@ -172,6 +212,7 @@ class KaggleStandIn:
         with self._lock:
             reference = 40_000_000 + len(self.submissions) + 1
             self.contents[reference] = content
+            self._unlisted[reference] = self.lag
             self.submissions.append(
                 {
                     "ref": reference,
@@ -203,7 +244,11 @@ class KaggleStandIn:
         return {"message": "Successfully submitted to " + asked["competitionName"], "ref": reference}
 
     def list_submissions(self, asked: dict) -> dict:
-        own = [one for one in reversed(self.submissions) if one["competition"] == asked["competitionName"]]
+        own = []
+        for one in reversed(self.submissions):
+            self._unlisted[one["ref"]] -= 1
+            if one["competition"] == asked["competitionName"] and self._unlisted[one["ref"]] < 0:
+                own.append(one)
         if not self.page:
             return {"submissions": [self._as_listed(one) for one in own]}
         size, page = min(asked.get("pageSize", 20), self.page), max(1, asked.get("page", 1))
@@ -216,9 +261,9 @@ class KaggleStandIn:
 
     def _as_listed(self, one: dict) -> dict:
         reference = one["ref"]
-        self._looks[reference] += 1
+        self._listings[reference] += 1
         result = {"status": "PENDING"}
-        if self._looks[reference] > self.polls:
+        if self._listings[reference] > self.polls:
             score = self.score(self.contents[reference])
             numeric = score.replace(".", "").isdigit()
             result = {"status": "COMPLETE", "publicScore": score}
@@ -258,6 +303,7 @@ class KaggleStandIn:
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     kaggle: KaggleStandIn
+    disable_nagle_algorithm = True  # head and body are written one after the other; else each answer takes 40 ms
 
     def log_message(self, *_) -> None:
         pass

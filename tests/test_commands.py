@@ -105,7 +105,7 @@ def test_the_same_command_twice_gives_the_same_bits(workplace):
         (["--resume", "--name", "none"], "none"),
         (["--weights", "nowhere"], "nowhere"),
         (["--options", "depth=3"], "depth"),
-        (["--dropout", "0.5"], "dropout"),
+        (["--options", "dropout=0.5"], "dropout"),
         (["--devices", "99"], "devices"),
         (["--source", "kaggle"], "credentials"),
     ],

@@ -22,7 +22,7 @@ dataset = loaders.load("digit-recognizer", "sample", limit=200)
 
 def trained(count):
     recipe = Recipe(model="fast_cnn", epochs=2, batch_size=32, optimizer="sgd", precision="float32",
-                    learning_rate=0.01, shift=2, rotate=10, mixup=0.2, devices=count, weight_decay=0.01, lookahead=2)
+                    learning_rate=0.01, shift=2, rotate=10, devices=count, weight_decay=0.01, lookahead=2)
     training = resolve(dataset, recipe)
     split = training.split(0)
     with devices.prepare(recipe.devices):

@@ -98,6 +98,14 @@ def test_results_name_networks_and_recipes_that_exist():
         assert {row["machine"] for row in build.rows(table)} <= machines
 
 
+@pytest.mark.parametrize(("table", "competition"), [("digits", "digit-recognizer"), ("cifar-10", "cifar-10")])
+def test_recipes_say_the_accuracy_of_the_results(table, competition):
+    for row in build.rows(table):
+        path = recipes.folder(competition) / f"{row['recipe']}.yaml"
+        header = path.read_text(encoding="utf-8") if path.exists() else ""
+        assert not header or f"{float(row['accuracy']):.2f}" in header, row["recipe"]
+
+
 def test_the_architecture_is_the_contract():
     (layers,) = (
         contract["layers"]

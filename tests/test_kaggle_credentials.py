@@ -146,39 +146,73 @@ def test_the_order_is_the_official_client_s(monkeypatch, home):
 
 
 @pytest.mark.parametrize(
-    ("saved", "words"),
+    ("name", "content"),
     [
-        ({"kaggle.json": "{"}, "kaggle.json is not the file that Kaggle gives"),
-        ({"kaggle.json": "[]"}, "kaggle.json is not the file that Kaggle gives"),
-        ({"kaggle.json": '{"username": "a"}'}, "kaggle.json is not the file that Kaggle gives"),
-        ({"kaggle.json": '{"username": "a", "key": 3}'}, "kaggle.json is not the file that Kaggle gives"),
-        ({"access_token": "two words"}, "access_token holds no access token"),
-        ({"access_token": "schlüssel"}, "access_token holds no access token"),
-        ({"credentials.json": "{}"}, "credentials.json is damaged"),
+        ("kaggle.json", "{"),
+        ("kaggle.json", "[]"),
+        ("kaggle.json", "[" * 100_000),
+        ("kaggle.json", '{"username": "a"}'),
+        ("kaggle.json", '{"username": "a", "key": 3}'),
+        ("access_token", "two words"),
+        ("access_token", "schlüssel"),
+        ("access_token", "x" * 100_000),
+        ("credentials.json", "{}"),
+        ("credentials.json", '{"refresh_token": ""}'),
+        ("credentials.json", '{"refresh_token": "secret", "access_token": 3}'),
     ],
 )
-def test_damaged_files_are_named_without_what_is_in_them(home, capsys, saved, words):
-    for name, text in saved.items():
-        save(home / ".kaggle" / name, text)
+def test_damaged_files_are_named_without_what_is_in_them(home, capsys, name, content):
+    save(home / ".kaggle" / name, content)
     assert not kaggle_client.has_credentials()
-    told = capsys.readouterr().err
-    assert words in told
-    assert "two words" not in told
+    (line,) = capsys.readouterr().err.splitlines()
+    assert name in line
+    assert not any(secret in line for secret in ("two words", "schlüssel", "xxx", "secret"))
 
 
 def test_binary_and_unreadable_files_are_named(home, capsys):
     save(home / ".kaggle" / "kaggle.json", "").write_bytes(b"\xff\xfe\x00")
     (home / ".kaggle" / "access_token").mkdir()
     assert not kaggle_client.has_credentials()
-    told = capsys.readouterr().err
-    assert "kaggle.json cannot be read (it is not text)" in told
-    assert "access_token cannot be read" in told
+    shown = capsys.readouterr().err
+    assert "kaggle.json cannot be read" in shown
+    assert "access_token cannot be read" in shown
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes among its files")
+@pytest.mark.parametrize("where", ["file", "environment"])
+def test_pipes_are_not_waited_for(home, capsys, monkeypatch, where):
+    path = home / ".kaggle" / "access_token"
+    path.parent.mkdir()
+    os.mkfifo(path)
+    if where == "environment":
+        monkeypatch.setenv("KAGGLE_API_TOKEN", str(path))
+    assert not kaggle_client.has_credentials()
+    assert "access_token cannot be read" in capsys.readouterr().err
+
+
+def test_a_user_without_a_home_has_the_environment(monkeypatch):
+    """As in `docker run -u 1234`: no HOME, and no entry in the password file."""
+
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(credentials.pathlib.Path, "home", no_home)
+    assert not kaggle_client.has_credentials()
+    monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
+    assert found() == [("KAGGLE_API_TOKEN", f"Bearer {TOKEN}")]
+
+
+def test_names_that_are_not_utf_8_are_sent_as_they_are(monkeypatch):
+    monkeypatch.setenv("KAGGLE_USERNAME", "na\udcefve")
+    monkeypatch.setenv("KAGGLE_KEY", KEY)
+    expected = "Basic " + base64.b64encode(b"na\xefve:" + KEY.encode()).decode()
+    assert found() == [("KAGGLE_USERNAME and KAGGLE_KEY", expected)]
 
 
 def test_half_of_a_pair_is_named(monkeypatch, capsys):
     monkeypatch.setenv("KAGGLE_USERNAME", USER)
     assert not kaggle_client.has_credentials()
-    assert "KAGGLE_USERNAME is set and KAGGLE_KEY is not" in capsys.readouterr().err
+    assert "KAGGLE_KEY is not" in capsys.readouterr().err
 
 
 def test_a_key_without_a_name_is_not_shown(monkeypatch, capsys):
@@ -190,7 +224,7 @@ def test_a_key_without_a_name_is_not_shown(monkeypatch, capsys):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
 def test_files_that_others_can_read_are_warned_of(home):
     path = save(home / ".kaggle" / "kaggle.json", JSON, 0o644)
-    assert credentials.search()[0][0].warning() == f"{path} can be read by other users: `chmod 600 {path}`."
+    assert f"chmod 600 {path}" in credentials.search()[0][0].warning()
     path.chmod(0o600)
     assert credentials.search()[0][0].warning() is None
 

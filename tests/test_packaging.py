@@ -11,6 +11,7 @@ import venv
 import zipfile
 
 import pytest
+import yaml
 
 import kit
 from kit import recipes
@@ -128,3 +129,26 @@ def test_what_a_wheel_asks_for_is_what_requirements_txt_says(wheel):
     assert {field: value for field, _, value in fields}["Version"] == kit.__version__
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["requires-python"] == ">=3.11"
+
+
+def test_the_files_around_the_code_agree_with_it():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == kit.__version__
+    assert f"## [{kit.__version__}] - {citation['date-released']}" in (ROOT / "CHANGELOG.md").read_text(
+        encoding="utf-8"
+    )
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
+    for platform in jobs["platforms"]["strategy"]["matrix"]["include"]:
+        assert (ROOT / "tests" / f"constraints-{platform['name']}.txt").exists()
+    lowest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(">=")
+    assert jobs["test"]["strategy"]["matrix"]["python"][0] == lowest
+
+
+def test_the_oldest_versions_are_the_lower_bounds():
+    lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    oldest = (ROOT / "tests" / "constraints-oldest.txt").read_text().splitlines()
+    pinned = dict(line.split("==") for line in oldest if not line.startswith("#"))
+    bounds = dict(line.split(">=") for line in lines)
+    assert pinned.keys() == bounds.keys()
+    for name, bound in bounds.items():
+        assert f"{pinned[name]}.".startswith(f"{bound}."), name

@@ -9,7 +9,6 @@ from made import leave, train
 from kit import loaders, tracking
 from kit.ensemble.__main__ import main
 from kit.errors import UserError
-from kit.loaders.limit import limited
 from kit.recipes import Recipe
 from kit.training import checkpoint, fit
 from kit.training.schedule import Schedule
@@ -30,7 +29,7 @@ def loaded_once():
 
 @pytest.fixture
 def digits(loaded_once):
-    return limited(loaders.load(DIGITS, "sample", "data"), 200)
+    return loaders.load(DIGITS, "sample", "data", 200)
 
 
 def trained(name, dataset, **fields):

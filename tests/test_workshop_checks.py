@@ -316,7 +316,7 @@ def test_sent(workplace, capsys, monkeypatch):
     assert "no score yet" in refused(checks.sent, path, dataset, 0.99)
     line = ledger.update(line, status="not sent")
     assert "not on Kaggle yet" in refused(checks.sent, path, dataset, 0.99)
-    line = ledger.update(line, status="error")
+    line = ledger.update(line, status="error", reference=1)
     assert "could not score" in refused(checks.sent, path, dataset, 0.99)
     ledger.update(line, status="complete", public_score=0.9885)
     checks.sent(path, dataset, 0.99)

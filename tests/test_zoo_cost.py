@@ -53,15 +53,43 @@ def test_what_is_not_known_is_not_left_out():
         flops(network)
 
 
-def test_the_table_has_a_row_for_every_network(capsys, monkeypatch):
+@pytest.fixture
+def few(monkeypatch):
     few = {name: zoo.catalogue()[name] for name in ("resnet_small", "vgg16_transfer", "combined")}
     monkeypatch.setattr(zoo, "catalogue", lambda: few)
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def test_the_table_fits_a_terminal(few, capsys):
     assert main(["--competition", "cifar-10"]) == 0
-    title, _, head, rule, *rows = capsys.readouterr().out.splitlines()
-    assert title == "cifar-10, 32×32×3, 10 classes"
-    assert head.count("|") == rule.count("|") == rows[0].count("|")
-    assert rows[0].startswith("| `resnet_small`: ResNet-20 v1")
-    assert "| 273,658 | 81.6 | CIFAR-10 91.25 % (paper)" in rows[0]
-    assert "| 14,982,474 |" in rows[1]
-    assert "as its runs" in rows[2]
-    assert main(["--competition", "cifar-11"]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    rows = {line.split()[0]: line.split()[1:] for line in lines if line and not line.startswith(" ")}
+    assert rows["resnet_small"][:2] == ["273,658", "81.6"]
+    assert rows["vgg16_transfer"][0] == "14,982,474"
+    assert rows["combined"][:3] == ["as", "its", "runs"]
+
+
+def test_the_markdown_table_has_the_same_columns_in_every_row(few, capsys):
+    assert main(["--competition", "cifar-10", "--markdown"]) == 0
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert len(table) == 2 + 3
+    assert len({line.count("|") for line in table}) == 1
+    assert "| 273,658 | 81.6 |" in table[2]
+
+
+@pytest.mark.parametrize("name", ["airbench", "fast_cnn", "combined", "lenet_small"])
+def test_a_network_tells_its_options_and_their_defaults(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([name, "--competition", "digit-recognizer"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith(f"{name}: ")
+    told = [line.strip().partition("=")[0] for line in lines if line.startswith("  ") and line[2] != " "]
+    assert told == zoo.options(name)
+
+
+@pytest.mark.parametrize("flags", [["fast_cn"], ["--competition", "cifar-11"], ["--markdwon"]])
+def test_what_the_command_does_not_know_is_refused(flags, capsys):
+    assert main(flags) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -1,1 +1,1 @@
-"""Trainings timed side by side."""
+"""Trainings measured side by side: which recipes, one training in a process of its own, tables and files."""

@@ -36,11 +36,6 @@ class Evaluation:
         return self.dataset.competition
 
     @property
-    def rules(self) -> Competition:
-        """The competition."""
-        return self.dataset.competition
-
-    @property
     def images(self) -> np.ndarray:
         """The images scored, (n, h, w, c) uint8."""
         return self.dataset.train_images[self.rows]

@@ -1,4 +1,4 @@
-"""A run's report: one HTML file with its numbers and pictures."""
+"""A run's report: one HTML file with its scores and figures."""
 
 import pathlib
 
@@ -7,60 +7,88 @@ import numpy as np
 from kit import figures, files
 from kit.evaluation import page, table
 from kit.evaluation.evaluation import Evaluation
-from kit.evaluation.page import Shown
-from kit.evaluation.scores import RANGES
+from kit.evaluation.page import Fact, Image, Section, Table
+from kit.evaluation.scores import BINS
+from kit.tracking import Run
 
+NAME = "report.html"
 MISTAKES, EXPLAINED = 12, 8
+LARGEST = 8 << 20  # bytes; reports have one to three million
 
 
-def write(judged: Evaluation) -> pathlib.Path:
+def check_writable(run: Run) -> None:
+    """Check that the run's report can be written, before the work for it.
+
+    Raises:
+        OSError: the folder is read-only or the disk full; names the file.
+    """
+    files.check_writable(run.folder / NAME, LARGEST)
+
+
+def write(evaluation: Evaluation) -> pathlib.Path:
     """Write `report.html` into the run's folder, whole or not at all, and return its path.
 
-    Grad-CAM of mistakes is in it where there is a network to ask: the run's own, or for an ensemble that of its most
-    accurate member, if it still lies beside it.
+    The report explains mistakes by Grad-CAM where the run has networks. For an ensemble it uses those of the most
+    accurate member whose folder is still beside it.
+
+    Raises:
+        OSError: the folder is read-only or the disk full; names the file.
     """
-    path = judged.run.folder / "report.html"
-    files.write_text(path, html(judged))
+    path = evaluation.run.folder / NAME
+    files.write_text(path, html(evaluation))
     return path
 
 
-def html(judged: Evaluation) -> str:
+def html(evaluation: Evaluation) -> str:
     """Return the report as HTML."""
-    pictures = [_mistakes(judged), _explained(judged), _confusion(judged), _calibration(judged), _training(judged)]
-    return page.whole(
-        f"{judged.run.name} – {judged.dataset.competition.name}",
-        [
-            _overview(judged),
-            _classes(judged),
-            *(page.picture(shown) for shown in pictures[:-1] if shown),
-            _members(judged),
-            *(page.picture(shown) for shown in pictures[-1:] if shown),
-        ],
+    run, competition = evaluation.run, evaluation.competition
+    sections = [
+        _classes(evaluation),
+        _mistakes(evaluation),
+        _explained(evaluation),
+        _confusion(evaluation),
+        _calibration(evaluation),
+        _members(evaluation),
+        _training(evaluation),
+    ]
+    return page.render(
+        page.Page(
+            title=f"{run.name} – {competition.name}",
+            heading=f"{run.name} on {competition.name}",
+            notes=_notes(evaluation),
+            facts=_facts(evaluation),
+            sections=[section for section in sections if section],
+        )
     )
 
 
-def _overview(judged: Evaluation) -> str:
-    scores, metrics = judged.scores, judged.run.metrics()
-    reached = metrics.get("fold_accuracies")
-    folds = f"; {len(reached)} folds, {min(reached):.2%} to {max(reached):.2%}" if reached else ""
+def _notes(evaluation: Evaluation) -> list[str]:
+    notes = []
+    if evaluation.dataset.source == "sample":
+        notes.append(f"These are sample data, not Kaggle's: {evaluation.dataset.origin}.")
+    if evaluation.run.metrics().selected_on_validation:
+        notes.append(table.SELECTED)
+    return notes
+
+
+def _facts(evaluation: Evaluation) -> list[Fact]:
+    scores, metrics = evaluation.scores, evaluation.run.metrics()
+    error = f"± {scores.standard_error:.2%} (standard error)"
     facts = [
-        ("accuracy", f"{scores.accuracy:.2%}", f"± {100 * scores.accuracy_error:.2f}, {scores.wrong:,} wrong{folds}"),
-        ("log-loss", f"{scores.log_loss:.4f}", "0 is perfect"),
-        ("calibration error", f"{scores.calibration_error:.2%}", f"ECE, {RANGES} ranges of certainty"),
-        (
-            "images judged",
-            f"{scores.images:,}",
-            f"of {len(judged.dataset.train_labels):,}, by networks not trained on them",
-        ),
-        ("network", str(metrics["model"]), f"{metrics['parameters']:,} weights"),
-        ("training", f"{metrics['fit_seconds']:,.0f} s", f"{metrics['images_per_second']:,.0f} images a second"),
+        Fact("accuracy", f"{scores.accuracy:.2%}", f"{error}; {scores.wrong:,} of {scores.images:,} wrong"),
+        Fact("log-loss", f"{scores.log_loss:.4f}", "0 is perfect"),
+        Fact("calibration error", f"{scores.calibration_error:.2%}", f"ECE over {BINS} bins of confidence"),
+        Fact("images", f"{scores.images:,}", f"of {len(evaluation.dataset.train_labels):,}, predicted out of fold"),
+        Fact("network", metrics.model, f"{metrics.parameters:,} parameters"),
+        Fact("training", f"{metrics.fit_seconds:,.0f} s", f"{metrics.images_per_second:,.0f} images per second"),
     ]
-    sample = f"Sample data, not Kaggle's: {judged.dataset.origin}." if judged.dataset.source == "sample" else ""
-    return page.facts(f"{judged.run.name} on {judged.dataset.competition.name}", sample, facts)
+    if folds := metrics.fold_accuracies:
+        facts.insert(1, Fact("folds", f"{len(folds)}", f"accuracies from {min(folds):.2%} to {max(folds):.2%}"))
+    return facts
 
 
-def _classes(judged: Evaluation) -> str:
-    columns = ("class", "precision", "recall", "F1", "images", "most often taken for")
+def _classes(evaluation: Evaluation) -> Section:
+    columns = ("class", "precision", "recall", "F1", "images", "most often mistaken for")
     rows = [
         (
             name,
@@ -68,111 +96,127 @@ def _classes(judged: Evaluation) -> str:
             f"{row['images']:,}",
             row["mistaken_for"] or "none",
         )
-        for name, row in judged.scores.by_class.iterrows()
+        for name, row in evaluation.scores.by_class.iterrows()
     ]
-    return page.section("Class by class", page.table("the scores of each class", columns, rows, columns[-1:]))
+    return Section("Scores by class", table=Table("scores by class", columns, rows, columns[-1:]))
 
 
-def _members(judged: Evaluation) -> str:
-    members = judged.run.metrics().get("members")
-    if not members:
-        return ""
-    columns = ("member", "accuracy", "log-loss", "weight")
-    rows = [
-        (name, f"{one['validation_accuracy']:.2%}", f"{one['validation_log_loss']:.4f}", _weight(one.get("weight")))
-        for name, one in members.items()
-    ]
-    return page.section("What it is made of", page.table("the members of the ensemble", columns, rows))
-
-
-def _weight(weight: float | None) -> str:
-    return "" if weight is None else f"{weight:.3f}"
-
-
-def _confusion(judged: Evaluation) -> Shown:
-    names, counts = judged.rules.class_names, judged.scores.confusion
-    off = counts - np.diag(np.diag(counts))
-    pairs = [divmod(int(place), len(names)) for place in np.argsort(-off.ravel(), kind="stable")[:3]]
-    said = [f"{names[row]} taken for {names[column]}: {off[row, column]}" for row, column in pairs if off[row, column]]
-    worst = f"The commonest mistakes: {', '.join(said)}." if said else "There are no mistakes."
-    rows = [(name, *row) for name, row in zip(names, counts, strict=True)]
-    counted = page.table("the counts of the confusion matrix", ("true", *names), rows)
-    return Shown(
-        "Which class is taken for which",
-        figures.confusion_matrix(judged.labels, judged.probabilities, names),
-        f"Confusion matrix, a row a true class and a column a predicted one. {worst}",
-        f"A row is a true class, a column a predicted one; what is off the diagonal is wrong. {worst}",
-        520,
-        f"<details><summary>the counts as a table</summary>{counted}</details>",
-    )
-
-
-def _calibration(judged: Evaluation) -> Shown:
-    error = judged.scores.calibration_error
-    return Shown(
-        "How far its certainty can be trusted",
-        figures.calibration(judged.labels, judged.probabilities, RANGES),
-        f"Reliability diagram with a histogram of certainty; the expected calibration error is {error:.2%}.",
-        "On the dashed line, 80 % sure means right four times in five. Below it the network is too sure.",
-    )
-
-
-def _mistakes(judged: Evaluation) -> Shown | None:
-    words = table.mistakes(judged, MISTAKES)
-    if not words:
+def _mistakes(evaluation: Evaluation) -> Section | None:
+    texts = table.mistakes(evaluation, MISTAKES)
+    if not texts:
         return None
-    return Shown(
-        "The worst mistakes",
-        figures.wrong_predictions(
-            judged.images, judged.labels, judged.probabilities, judged.rules.class_names, MISTAKES
+    figure = figures.wrong_predictions(
+        evaluation.images,
+        evaluation.labels,
+        evaluation.probabilities,
+        evaluation.competition.class_names,
+        MISTAKES,
+    )
+    return Section(
+        "Worst mistakes",
+        Image(
+            figure,
+            f"The {len(texts)} mistakes with the least probability for the true class: {'; '.join(texts)}.",
+            "Above each image is its true class, beside it are the three likeliest classes. The true class is blue.",
+            760,
         ),
-        f"The {len(words)} mistakes with the least probability for the truth: {'; '.join(words)}.",
-        "Above each image what it is, beside it the three likeliest classes; the true one is blue.",
-        760,
     )
 
 
-def _explained(judged: Evaluation) -> Shown | None:
-    """Grad-CAM of mistakes among what the first fold's network was not trained on, by that network."""
-    asked = judged.explained_by
-    if asked is None:
+def _explained(evaluation: Evaluation) -> Section | None:
+    """Grad-CAM of the worst mistakes among the images that the first fold's network was not trained on."""
+    run = evaluation.explained_by
+    recipe = run.config().recipe if run else None
+    if run is None or recipe is None:
         return None
-    from kit.recipes import recipe
     from kit.training import splits, transfer
 
-    chosen = recipe.from_dict(asked.config()["recipe"])
-    held_out = splits.splits(judged.dataset.train_labels, chosen)[0][1]
-    mine = np.flatnonzero(np.isin(judged.rows, held_out))
-    worst = mine[figures.worst_mistakes(judged.labels[mine], judged.probabilities[mine], EXPLAINED)]
+    _, validation = splits.splits(evaluation.dataset.train_labels, recipe)[0]
+    rows = np.flatnonzero(np.isin(evaluation.rows, validation))
+    worst = rows[figures.worst_mistakes(evaluation.labels[rows], evaluation.probabilities[rows], EXPLAINED)]
     if not len(worst):
         return None
-    names, images, labels = judged.rules.class_names, judged.images[worst], judged.labels[worst]
-    drawn = figures.grad_cam(transfer.load(asked.network_paths()[0]), images, labels, names)
-    predicted = judged.probabilities[worst].argmax(axis=1)
-    said = ", ".join(f"{names[label]} taken for {names[other]}" for label, other in zip(labels, predicted, strict=True))
-    whose = "the first fold's" if asked == judged.run else f"that of its most accurate member, {asked.name}"
-    return Shown(
-        "Where it looked when it was wrong",
-        drawn,
-        f"Grad-CAM heat maps over {len(worst)} mistakes, for the predicted and for the true class: {said}.",
-        "Warm places spoke for the class that is named above them (Grad-CAM); below, the single pixels in them (guided "
-        f"Grad-CAM). The network shown is {whose}, without test-time augmentation.",
-        900,
+    names, labels = evaluation.competition.class_names, evaluation.labels[worst]
+    network = transfer.load(run.network_paths()[0])
+    predicted = evaluation.probabilities[worst].argmax(axis=1)
+    pairs = [f"{names[true]} mistaken for {names[other]}" for true, other in zip(labels, predicted, strict=True)]
+    owner = "this run" if run == evaluation.run else f"{run.name}, the most accurate member that has networks"
+    return Section(
+        "Grad-CAM of mistakes",
+        Image(
+            figures.grad_cam(network, evaluation.images[worst], labels, names),
+            f"Grad-CAM maps of {len(worst)} mistakes, for predicted and true class: {', '.join(pairs)}.",
+            "Warm colours mark the regions that raise the score of the class above the image (Grad-CAM). The rows "
+            "below show the single pixels that do (guided Grad-CAM). All predictions here are of one network, the "
+            f"first fold's of {owner}, without test-time augmentation.",
+            900,
+        ),
     )
 
 
-def _training(judged: Evaluation) -> Shown | None:
-    history = judged.run.folder / "history.csv"
-    if not history.exists():
-        return None
-    import pandas as pd
+def _confusion(evaluation: Evaluation) -> Section:
+    names, counts = evaluation.competition.class_names, evaluation.scores.confusion
+    mistakes = counts - np.diag(np.diag(counts))
+    pairs = [divmod(int(place), len(names)) for place in np.argsort(-mistakes.ravel(), kind="stable")[:3]]
+    texts = [
+        f"{names[row]} mistaken for {names[column]} ({mistakes[row, column]:,})"
+        for row, column in pairs
+        if mistakes[row, column]
+    ]
+    most_frequent = f"The most frequent mistakes: {', '.join(texts)}." if texts else "There are no mistakes."
+    return Section(
+        "Confusion matrix",
+        Image(
+            figures.confusion_matrix(evaluation.labels, evaluation.probabilities, names),
+            f"Confusion matrix, one row for each true class, one column for each predicted class. {most_frequent}",
+            f"A row is a true class, a column a predicted class; all off the diagonal is wrong. {most_frequent}",
+            520,
+        ),
+        Table("confusion matrix as a table", ("true class", *names), [*zip(names, *counts.T.tolist(), strict=True)]),
+    )
 
-    told = pd.read_csv(history)
-    epochs = int(told["epoch"].max())
-    return Shown(
-        "How it was trained",
-        figures.learning_curves(told),
-        f"Learning curves over {epochs} epochs: loss per epoch, accuracy per epoch, accuracy against time.",
-        "Training dashed, validation solid; with folds, thin lines are folds and thick ones their mean.",
-        900,
+
+def _calibration(evaluation: Evaluation) -> Section:
+    error = evaluation.scores.calibration_error
+    return Section(
+        "Calibration",
+        Image(
+            figures.calibration(evaluation.labels, evaluation.probabilities, BINS),
+            f"Reliability diagram with a histogram of confidence; the expected calibration error is {error:.2%}.",
+            "On the dashed line, a confidence of 80% means an accuracy of 80%. Below it the network is "
+            "overconfident, above it underconfident.",
+        ),
+    )
+
+
+def _members(evaluation: Evaluation) -> Section | None:
+    members = evaluation.run.metrics().members
+    if not members:
+        return None
+    rows = [
+        (
+            name,
+            f"{member.validation_accuracy:.2%}",
+            f"{member.validation_log_loss:.4f}",
+            "" if member.weight is None else f"{member.weight:.3f}",
+        )
+        for name, member in members.items()
+    ]
+    columns = ("member", "accuracy", "log-loss", "weight")
+    return Section("Members", table=Table("members of the ensemble", columns, rows))
+
+
+def _training(evaluation: Evaluation) -> Section | None:
+    if not (evaluation.run.folder / "history.csv").exists():
+        return None
+    history = evaluation.run.history
+    return Section(
+        "Learning curves",
+        Image(
+            figures.learning_curves(history),
+            f"Learning curves over {int(history['epoch'].max())} epochs: loss per epoch, accuracy per epoch, accuracy "
+            "against time.",
+            "Training is dashed, validation solid. With folds, thin lines are folds and thick lines their mean.",
+            900,
+        ),
     )

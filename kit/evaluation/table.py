@@ -3,21 +3,27 @@
 from kit.evaluation.evaluation import Evaluation
 from kit.figures import worst_mistakes
 
+SELECTED = (
+    "The epoch was chosen on these same images (checkpoint: best, or patience): the accuracy is slightly too high."
+)
 
-def summary(judged: Evaluation) -> str:
-    """Return the scores of a run as lines of text: over all images, then a line a class."""
-    scores = judged.scores
+
+def summary(evaluation: Evaluation) -> str:
+    """Return the scores of a run as lines of text: over all images, then one line for each class."""
+    scores = evaluation.scores
     lines = [
-        f"{judged.run.name} on {judged.dataset.competition.name}, {scores.images:,} out-of-fold images "
-        f"of {len(judged.dataset.train_labels):,}",
+        f"{evaluation.run.name} on {evaluation.competition.name}: {scores.images:,} of "
+        f"{len(evaluation.dataset.train_labels):,} training images, predicted out of fold",
         "",
-        f"accuracy             {scores.accuracy:.2%} ± {100 * scores.accuracy_error:.2f} ({scores.wrong:,} wrong)",
+        f"accuracy             {scores.accuracy:.2%} ± {scores.standard_error:.2%} ({scores.wrong:,} wrong)",
         f"log-loss             {scores.log_loss:.4f}",
-        f"calibration (ECE)    {scores.calibration_error:.2%}",
+        f"calibration error    {scores.calibration_error:.2%}",
         "",
     ]
-    width = max(5, *map(len, judged.rules.class_names))
-    lines.append(f"{'class':<{width}}  precision   recall       F1   images  most often taken for")
+    if evaluation.run.metrics().selected_on_validation:
+        lines[-1:] = [SELECTED, ""]
+    width = max(5, *map(len, evaluation.competition.class_names))
+    lines.append(f"{'class':<{width}}  precision   recall       F1   images  most often mistaken for")
     for name, row in scores.by_class.iterrows():
         shares = "".join(f"  {row[column]:>7.2%}" for column in ("recall", "f1"))
         lines.append(
@@ -26,9 +32,9 @@ def summary(judged: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def confusion(judged: Evaluation) -> str:
-    """Return the confusion matrix as lines of text, a row a true class, a column a predicted one; 0 as a dot."""
-    names, counts = judged.rules.class_names, judged.scores.confusion
+def confusion(evaluation: Evaluation) -> str:
+    """Return the confusion matrix as lines of text: a row is a true class, a column a predicted one; 0 is a dot."""
+    names, counts = evaluation.competition.class_names, evaluation.scores.confusion
     cells = [["true \\ predicted", *names]]
     cells += [[name, *(str(count or "·") for count in row)] for name, row in zip(names, counts.tolist(), strict=True)]
     longest = len(str(counts.max()))
@@ -39,16 +45,16 @@ def confusion(judged: Evaluation) -> str:
     )
 
 
-def mistakes(judged: Evaluation, count: int = 12) -> list[str]:
-    """Return the worst mistakes in words, such as "row 31 is 4, predicted 9 with 99.1 %", the worst first.
+def mistakes(evaluation: Evaluation, count: int = 12) -> list[str]:
+    """Return the worst mistakes as texts, such as "row 31 is 4, predicted 9 (99.1%)", the worst first.
 
     Args:
-        judged: the run and its data. Rows are counted from 0 in the order of the training data.
+        evaluation: the run and its data. Rows are counted from 0 in the order of the training data.
         count: how many at most.
     """
-    names, labels = judged.rules.class_names, judged.labels
+    names, labels, probabilities = evaluation.competition.class_names, evaluation.labels, evaluation.probabilities
     return [
-        f"row {judged.rows[one]} is {names[labels[one]]}, predicted {names[judged.probabilities[one].argmax()]} "
-        f"with {100 * judged.probabilities[one].max():.1f} %"
-        for one in worst_mistakes(labels, judged.probabilities, count)
+        f"row {evaluation.rows[number]} is {names[labels[number]]}, predicted {names[probabilities[number].argmax()]} "
+        f"({probabilities[number].max():.1%})"
+        for number in worst_mistakes(labels, probabilities, count)
     ]

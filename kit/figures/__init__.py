@@ -1,22 +1,24 @@
-"""Every picture of the kit: functions that take arrays, tables or a network and return a matplotlib `Figure`.
+"""All figures of the kit: functions that take arrays, tables or a network and return a matplotlib `Figure`.
 
-`kit.figures.learning_curves(…)` finds the function in its module when it is first asked for, so that importing this
+`kit.figures.learning_curves(…)` finds the function in its module when it is first used, so that importing this
 package costs nothing.
 """
 
 from kit import lazy_imports
 
 _MODULE = {
+    "accuracy_against_seconds": "benchmarks",
     "augmentation": "images",
     "calibration": "reliability_diagram",
     "changed_images": "ensembles",
     "class_examples": "images",
     "confusion_matrix": "predictions",
+    "correct_predictions": "predictions",
     "disagreement": "predictions",
     "features": "layer_calls",
     "filters": "layers",
-    "grad_cam": "attribution",
     "gains_by_class": "ensembles",
+    "grad_cam": "attribution",
     "gradient_ascent": "layers",
     "gradient_descent": "descent",
     "label_histogram": "images",
@@ -28,8 +30,7 @@ _MODULE = {
     "pca_scatter": "components",
     "pixel_histogram": "images",
     "pixel_histograms_by_class": "images",
-    "pictures_seen": "predictions",
-    "right_predictions": "predictions",
+    "prepared_photos": "predictions",
     "structure": "graph",
     "structure_text": "graph",
     "tsne_scatter": "components",

@@ -1,17 +1,17 @@
-"""Which pixels spoke for a class: Grad-CAM and its guided form."""
+"""Which pixels raise the score of a class: Grad-CAM and guided Grad-CAM."""
 
 from collections.abc import Callable, Sequence
 
 import keras
+import matplotlib
 import numpy as np
-from matplotlib import colormaps
 
 from kit.figures import style
 from kit.figures.gradients import gradient_of
-from kit.figures.layer_calls import LayerCalls, Step, as_array, layer_calls_of
+from kit.figures.layer_calls import LayerCall, LayerCalls, as_array, layer_calls
 
 SMALLEST_MAP = 4
-# As layers, as functions and as operations, whose names differ in capitals and underscores only.
+# Names of layers, functions and operations, which differ in capitals and underscores only.
 RECTIFIERS = {
     *("relu", "relu6", "leakyrelu", "prelu", "elu", "selu", "celu", "gelu", "silu", "swish", "hardsilu", "hardswish"),
     *("softplus", "mish", "squareplus"),
@@ -26,79 +26,80 @@ def grad_cam(
     guided: bool = True,
     layer: str | None = None,
 ) -> style.Figure:
-    """Show where the network looks when it sees its predicted class, and where for the true class if that differs.
+    """Show Grad-CAM heat maps for the predicted class, and for the true class where any prediction is wrong.
 
-    A map without warm places: nothing in the image speaks for that class.
+    Where the colours are warm, the region raises the score of the class. A map without warm colours means that no
+    region does.
 
     Args:
-        network: pixels to logits or to probabilities.
-        images: (n, h, w, 1 or 3), pixel values 0…255; a column each, so a dozen at most reads well.
-        labels: (n,) integers, the truth, or None.
-        class_names: what each class is called; its number by default.
-        guided: whether to add guided Grad-CAM, the single pixels within the warm region.
-        layer: the layer whose maps are weighed; by default the last one with at least 4 × 4 places.
+        network: maps pixels to logits or to probabilities.
+        images: (n, h, w, 1 or 3), pixel values 0…255; one column each, so a dozen at most is legible.
+        labels: (n,) integers, the true classes, or None.
+        class_names: the name of each class; its number by default.
+        guided: whether to add guided Grad-CAM, which shows single pixels.
+        layer: the layer whose feature maps are weighted; by default the last with maps of at least 4 × 4.
     """
     images = np.asarray(images)
-    layer_calls = layer_calls_of(network)
-    probabilities = as_array(keras.ops.softmax(_logits(layer_calls, images)))
-    words = style.class_words(probabilities.shape[1], class_names)
-    said = probabilities.argmax(1)
-    truth = said if labels is None else np.asarray(labels).astype(int)
-    asked = [("predicted", said)] if (said == truth).all() else [("predicted", said), ("true", truth)]
-    rows = 1 + len(asked) * (2 if guided else 1)
-    figure = style.sheet(1.55 * len(images) + 1.3, 1.72 * rows + 0.3)
+    probabilities = as_array(keras.ops.softmax(_logits(layer_calls(network), images)))
+    names = style.class_names(probabilities.shape[1], class_names)
+    predicted = probabilities.argmax(1)
+    true = predicted if labels is None else np.asarray(labels).astype(int)
+    explained = {"predicted": predicted} if (predicted == true).all() else {"predicted": predicted, "true": true}
+    rows_per_class = 2 if guided else 1
+    rows = 1 + len(explained) * rows_per_class
+    figure = style.new_figure(1.55 * len(images) + 1.5, 1.72 * rows + 0.3)
     cells = figure.subplots(rows, len(images), squeeze=False)
-    for place, image in enumerate(images):
-        right = said[place] == truth[place]
-        title = "" if labels is None else f"is {words[truth[place]]}"
-        style.picture(cells[0, place], image, title, style.RIGHT if right else style.WRONG)
-    row = 1
-    for name, classes in asked:
+    for column, image in enumerate(images):
+        title = "" if labels is None else f"true: {names[true[column]]}"
+        colour = style.CORRECT if predicted[column] == true[column] else style.WRONG
+        style.show_image(cells[0, column], image, title, colour)
+    for row, (kind, classes) in enumerate(explained.items()):
         maps = grad_cam_maps(network, images, classes, layer)
         pixels = guided_gradients(network, images, classes) * maps[..., None] if guided else None
-        for place, one in enumerate(classes):
-            title = f"{words[one]}: {100 * probabilities[place, one]:.0f} %"
-            style.picture(cells[row, place], _warmed(images[place], maps[place]), title)
-            if guided:
-                style.picture(cells[row + 1, place], _around_grey(pixels[place]))
-        style.row_name(cells[row, 0], f"for the\n{name}\nclass")
+        for column, label in enumerate(classes):
+            cell = cells[1 + row * rows_per_class, column]
+            title = f"{names[label]}: {style.percent(probabilities[column, label])}"
+            style.show_image(cell, _overlay(images[column], maps[column]), title)
+            if pixels is not None:
+                style.show_image(cells[2 + row * rows_per_class, column], _centred_on_grey(pixels[column]))
+        style.row_label(cells[1 + row * rows_per_class, 0], f"Grad-CAM,\n{kind} class")
         if guided:
-            style.row_name(cells[row + 1, 0], "its pixels\n(guided)")
-        row += 2 if guided else 1
+            style.row_label(cells[2 + row * rows_per_class, 0], f"guided,\n{kind} class")
     return figure
 
 
 def grad_cam_maps(
     network: keras.Model, images: np.ndarray, classes: np.ndarray, layer: str | None = None
 ) -> np.ndarray:
-    """Return where the network looks for a class, as maps of 0…1 in the images' size, float32 (n, h, w).
+    """Return Grad-CAM heat maps of 0…1 in the images' size, float32 (n, h, w).
 
     Args:
-        network: pixels to logits.
+        network: maps pixels to logits.
         images: (n, h, w, c), pixel values 0…255.
-        classes: (n,) integers, the class asked about for each image.
-        layer: the layer whose maps are weighed by their gradients; by default the last with at least 4 × 4 places.
+        classes: (n,) integers, the class to explain in each image.
+        layer: the layer whose feature maps are weighted by their gradients; by default the last with maps of at least
+            4 × 4.
 
     Raises:
-        ValueError: no layer has maps, or there is none of that name.
+        ValueError: no layer has feature maps, or no layer has that name.
 
     Reference:
         Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks" (2017).
     """
-    layer_calls = layer_calls_of(network)
-    watched = layer_calls.step(layer) if layer else _last_with_places(layer_calls)
+    found = layer_calls(network)
+    explained = found.find(layer) if layer else _last_with_maps(found)
 
-    def asked_logits(amount):
-        # Added to what comes out of the layer, nothing changes nothing, but has that layer's gradient, whatever else
-        # in the network goes around it.
-        def nudged(step, *inputs, **options):
-            output = step(*inputs, **options)
-            return output + keras.ops.cast(amount, output.dtype) if step is watched else output
+    def class_scores(offset):
+        # An offset of zero, added to the layer's output, changes no score, and its gradient is that of the output,
+        # whatever other paths the network has around the layer.
+        def with_offset(call, *arguments, **keywords):
+            output = call(*arguments, **keywords)
+            return output + keras.ops.cast(offset, output.dtype) if call is explained else output
 
-        return _sum_of(_logits(layer_calls, images, nudged), classes)
+        return _sum_of(_logits(found, images, with_offset), classes)
 
-    outputs = as_array(layer_calls.read(images, watched.output))
-    gradients = gradient_of(asked_logits)(np.zeros(outputs.shape, np.float32))
+    outputs = as_array(found.compute(images, explained.output))
+    gradients = gradient_of(class_scores)(np.zeros(outputs.shape, np.float32))
     maps = np.maximum((outputs * gradients.mean((1, 2), keepdims=True)).sum(-1, keepdims=True), 0)
     maps = keras.ops.image.resize(maps, images.shape[1:3], interpolation="bilinear", data_format="channels_last")
     maps = keras.ops.convert_to_numpy(maps)[..., 0]
@@ -106,40 +107,38 @@ def grad_cam_maps(
 
 
 def guided_gradients(network: keras.Model, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return the pixels' guided gradients for a class, float32 of the images' shape.
+    """Return the guided gradients of a class with respect to the pixels, float32 of the images' shape.
 
-    On its way back a gradient passes a rectifier (ReLU and its smooth relatives) only where it is positive and the
-    unit is active, so that what remains speaks for the class.
+    A gradient passes back through a rectifier (ReLU and its smooth relatives) only where the gradient is positive and
+    the unit is active, so that only pixels remain that raise the score of the class.
 
     Args:
-        network: pixels to logits.
+        network: maps pixels to logits.
         images: (n, h, w, c), pixel values 0…255.
-        classes: (n,) integers, the class asked about for each image.
+        classes: (n,) integers, the class to explain in each image.
 
     Reference:
         Springenberg et al., "Striving for Simplicity: The All Convolutional Net" (2015).
     """
-    layer_calls = layer_calls_of(network)
-    return gradient_of(lambda pixels: _sum_of(_logits(layer_calls, pixels, _guided), classes))(
-        np.asarray(images, np.float32)
-    )
+    found = layer_calls(network)
+    return gradient_of(lambda pixels: _sum_of(_logits(found, pixels, _guided), classes))(np.asarray(images, np.float32))
 
 
-def _guided(step: Step, *inputs, **options):
-    output = step(*inputs, **options)
-    return _speaking_for(output) if _activation(step) in RECTIFIERS else output
+def _guided(call: LayerCall, *arguments, **keywords):
+    output = call(*arguments, **keywords)
+    return _positive_gradients(output) if _activation(call) in RECTIFIERS else output
 
 
-def _activation(step: Step) -> str:
-    """The name of what a step ends with, without capitals and underscores: "relu", "softmax", "linear", "dropout"."""
-    function = getattr(step.layer, "activation", None)
-    name = getattr(function, "__name__", type(step.layer if function is None else function).__name__)
+def _activation(call: LayerCall) -> str:
+    """The name of a layer's activation, or of the layer: "relu", "softmax", "linear", "dropout"."""
+    function = getattr(call.layer, "activation", None)
+    name = getattr(function, "__name__", type(call.layer if function is None else function).__name__)
     return name.replace("_", "").lower()
 
 
 @keras.ops.custom_gradient
-def _speaking_for(active):
-    """Return what a rectifier gives, and let the gradient back only where both are positive."""
+def _positive_gradients(active):
+    """Return a rectifier's output; let back only positive gradients of active units."""
 
     def gradient(*upstreams, upstream=None):
         upstream = upstreams[0] if upstream is None else upstream
@@ -148,35 +147,34 @@ def _speaking_for(active):
     return active, gradient
 
 
-def _last_with_places(layer_calls: LayerCalls) -> Step:
-    maps = [step for step in layer_calls.steps if len(step.output.shape) == 4 and None not in step.output.shape[1:]]
+def _last_with_maps(found: LayerCalls) -> LayerCall:
+    maps = [call for call in found.calls if len(call.output.shape) == 4 and None not in call.output.shape[1:]]
     if not maps:
-        raise ValueError("the network has no layer with maps for Grad-CAM; take one with convolutions.")
-    large = [step for step in maps if min(step.output.shape[1:3]) >= SMALLEST_MAP]
+        raise ValueError("the network has no feature maps; Grad-CAM needs a network with convolutions.")
+    large = [call for call in maps if min(call.output.shape[1:3]) >= SMALLEST_MAP]
     return (large or maps)[-1]
 
 
-def _logits(layer_calls: LayerCalls, images, call: Callable = Step.__call__):
-    """The network's answer before the softmax, up to a number for each image, where it ends with one."""
-    answer = keras.ops.cast(layer_calls.read(images, layer_calls.logits, call), "float32")
-    if _activation(layer_calls.steps[-1]) != "softmax":
-        return answer
-    return keras.ops.log(keras.ops.maximum(answer, keras.config.epsilon()))
+def _logits(found: LayerCalls, images, apply: Callable = LayerCall.__call__):
+    """The network's logits; where it ends with a softmax, logits up to a constant for each image."""
+    output = keras.ops.cast(found.compute(images, found.output, apply), "float32")
+    if _activation(found.calls[-1]) != "softmax":
+        return output
+    return keras.ops.log(keras.ops.maximum(output, keras.config.epsilon()))
 
 
 def _sum_of(logits, classes):
-    """The sum over all images of the logit of the class asked about: its gradient is that of each image alone."""
-    asked = keras.ops.one_hot(np.asarray(classes, np.int32), logits.shape[-1])
-    return keras.ops.sum(logits * asked)
+    """The sum over all images of the logit of a class; its gradient is that of each image alone."""
+    return keras.ops.sum(logits * keras.ops.one_hot(np.asarray(classes, np.int32), logits.shape[-1]))
 
 
-def _warmed(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Lay a map of 0…1 over the dimmed, grey image as warm colours, opaque where it is high."""
+def _overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Lay a map of 0…1 over the dimmed, grey image in warm colours, opaque where it is high."""
     grey = 0.6 * np.asarray(image, np.float32).mean(-1, keepdims=True)
-    weight = 0.8 * heat[..., None]
-    return grey * (1 - weight) + 255 * colormaps["inferno"](0.45 + 0.5 * heat)[..., :3] * weight
+    opacity = 0.8 * heat[..., None]
+    return grey * (1 - opacity) + 255 * matplotlib.colormaps["inferno"](0.45 + 0.5 * heat)[..., :3] * opacity
 
 
-def _around_grey(values: np.ndarray) -> np.ndarray:
-    """Show signed values as pixels: 0 is mid-grey, the largest magnitude black or white."""
+def _centred_on_grey(values: np.ndarray) -> np.ndarray:
+    """Return signed values as pixels: 0 is mid-grey, the largest magnitude black or white."""
     return 127.5 + 127.5 * values / max(np.percentile(np.abs(values), 99.5), 1e-12)

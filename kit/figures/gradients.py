@@ -11,19 +11,21 @@ def gradient_of(function: Callable) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function that maps an array to the gradient of `function` there.
 
     Args:
-        function: takes one float32 tensor and returns a number, by means of `keras.ops` and networks called with
+        function: takes one float32 tensor and returns a number; made of `keras.ops` and of networks called with
             `training=False`.
 
     Returns:
         A function of one float32 array that returns an array of its shape.
 
     Raises:
-        NotImplementedError: Keras runs on a backend without gradients.
+        NotImplementedError: the Keras backend has no gradients.
     """
     backend = keras.backend.backend()
     known = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
     if backend not in known:
-        raise NotImplementedError(f"no gradients on {backend}; take KERAS_BACKEND=tensorflow, jax or torch.")
+        raise NotImplementedError(
+            f"the backend {backend} has no gradients; use KERAS_BACKEND=tensorflow, jax or torch."
+        )
     differentiate = known[backend](importlib.import_module(backend), function)
     return lambda array: np.asarray(keras.ops.convert_to_numpy(differentiate(keras.ops.convert_to_tensor(array))))
 
@@ -36,7 +38,7 @@ def _tensorflow(tensorflow, function):
             value = function(tensor)
         return tape.gradient(value, tensor)
 
-    # Traced by hand: called directly, the sixth figure would be warned of "excessive retracing".
+    # Traced explicitly: when called directly, TensorFlow warns of "excessive retracing" at the sixth figure.
     return lambda tensor: differentiate.get_concrete_function(tensor)(tensor)
 
 

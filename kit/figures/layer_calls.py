@@ -1,4 +1,4 @@
-"""A network laid open: every layer's call with what goes in and comes out, nested networks too."""
+"""Every call of a layer in a network, those of nested networks included, with its input and output tensors."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -11,120 +11,117 @@ CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.SeparableConv2D, keras.layers.
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class LayerCall:
     """One call of one layer.
 
     Attributes:
-        name: the layer's name; for a layer of a nested network with that one's before it, as in `vgg16/block1_conv1`.
+        name: the layer's name; in a nested network after that network's name, as in `vgg16/block1_conv1`.
         layer: the layer, or the `keras.ops` operation.
-        arguments: what it is called with, symbolic tensors and all else.
-        options: the same, given by name.
-        outputs: the symbolic tensors that come out.
+        arguments: its positional arguments: symbolic tensors and other values.
+        keywords: its keyword arguments, likewise.
+        outputs: the symbolic tensors that it returns.
     """
 
     name: str
     layer: keras.Operation
     arguments: tuple
-    options: dict
+    keywords: dict
     outputs: tuple[keras.KerasTensor, ...]
 
     @property
     def inputs(self) -> tuple[keras.KerasTensor, ...]:
-        """The symbolic tensors that go in."""
-        return tuple(_tensors((self.arguments, self.options)))
+        """The symbolic tensors among its arguments."""
+        return tuple(_symbolic_tensors((self.arguments, self.keywords)))
 
     @property
     def output(self) -> keras.KerasTensor:
-        """The symbolic tensor that comes out, the first where there are several."""
+        """The symbolic tensor that it returns, the first where there are several."""
         return self.outputs[0]
 
-    def __call__(self, *arguments, **options):
-        """Call the layer as a trained network does, with dropout and augmentation at rest."""
+    def __call__(self, *arguments, **keywords):
+        """Call the layer in inference mode: dropout and augmentation do nothing."""
         if "training" in inspect.signature(self.layer.call).parameters:
-            options["training"] = False
-        return self.layer(*arguments, **options)
+            keywords["training"] = False
+        return self.layer(*arguments, **keywords)
 
 
 @dataclass(frozen=True)
 class LayerCalls:
-    """What `layer_calls_of` finds.
+    """The calls of a network, as `layer_calls` returns them.
 
     Attributes:
-        images: the symbolic input.
-        steps: every layer's call, each after those that it depends on.
-        logits: the symbolic output.
+        input: the network's symbolic input.
+        calls: every call, each after the calls whose outputs it uses.
+        output: the network's symbolic output.
     """
 
-    images: keras.KerasTensor
-    steps: tuple[Step, ...]
-    logits: keras.KerasTensor
+    input: keras.KerasTensor
+    calls: tuple[LayerCall, ...]
+    output: keras.KerasTensor
 
     @property
-    def convolutions(self) -> list[Step]:
-        """The convolutions' calls, from the input on.
+    def convolutions(self) -> list[LayerCall]:
+        """The calls of convolutions, from the input on.
 
         Raises:
             ValueError: the network has none.
         """
-        found = [step for step in self.steps if isinstance(step.layer, CONVOLUTIONS)]
+        found = [call for call in self.calls if isinstance(call.layer, CONVOLUTIONS)]
         if not found:
-            raise ValueError("the network has no convolution to look into; take one of the zoo's.")
+            raise ValueError("the network has no convolution; this figure needs one.")
         return found
 
-    def step(self, name: str) -> Step:
-        """Return the call of the layer `name`; the nested network's name before it may be left out.
+    def find(self, name: str) -> LayerCall:
+        """Return the call of the layer `name`; the name of the nested network before it may be left out.
 
         Raises:
-            ValueError: there is no such layer; lists them.
+            ValueError: there is no such layer; the message lists the layers.
         """
-        for step in self.steps:
-            if step.name == name:
-                return step
-        for step in self.steps:
-            if step.layer.name == name:
-                return step
-        known = ", ".join(step.name for step in self.steps)
+        for names in ([call.name for call in self.calls], [call.layer.name for call in self.calls]):
+            if name in names:
+                return self.calls[names.index(name)]
+        known = ", ".join(call.name for call in self.calls)
         raise ValueError(f"the network has no layer {name!r}; it has {known}.")
 
-    def read(self, images, wanted, call: Callable = Step.__call__):
-        """Let images through the network, as far as is needed, and read off symbolic tensors.
+    def compute(self, images, wanted, apply: Callable = LayerCall.__call__):
+        """Run the network on images and return the values of symbolic tensors; other layers are not called.
 
         Args:
             images: (n, h, w, c) array or tensor, pixel values 0…255.
-            wanted: one of the steps' tensors, or a list of them.
-            call: called as `call(step, *arguments, **options)` in place of every step; may change what comes out.
+            wanted: a symbolic tensor of the calls, or a list of them.
+            apply: `apply(call, *arguments, **keywords)` replaces every call; it may change the call's output.
 
         Returns:
             The tensor, or the list of tensors.
         """
-        values = {self.images: keras.ops.convert_to_tensor(images, "float32")}
+        values = {self.input: keras.ops.convert_to_tensor(images, "float32")}
 
-        def known(structure):
-            return keras.tree.map_structure(lambda one: values[one] if _is_tensor(one) else one, structure)
+        def with_values(structure):
+            return keras.tree.map_structure(lambda item: values[item] if _is_symbolic(item) else item, structure)
 
-        for step in self._needed_for(_tensors(wanted)):
-            made = call(step, *known(step.arguments), **known(step.options))
-            values.update(zip(step.outputs, keras.tree.flatten(made), strict=True))
-        return known(wanted)
+        for call in self._needed_for(_symbolic_tensors(wanted)):
+            outputs = apply(call, *with_values(call.arguments), **with_values(call.keywords))
+            values.update(zip(call.outputs, keras.tree.flatten(outputs), strict=True))
+        return with_values(wanted)
 
-    def _needed_for(self, tensors: list) -> list[Step]:
-        """The steps without which `tensors` cannot be computed."""
+    def _needed_for(self, tensors: list) -> list[LayerCall]:
+        """The calls that `tensors` depend on."""
         needed, chosen = set(tensors), []
-        for step in reversed(self.steps):
-            if needed & set(step.outputs):
-                chosen.append(step)
-                needed |= set(step.inputs)
+        for call in reversed(self.calls):
+            if needed & set(call.outputs):
+                chosen.append(call)
+                needed |= set(call.inputs)
         return chosen[::-1]
 
 
-def layer_calls_of(network: keras.Model) -> LayerCalls:
-    """Follow an image through `network` layer by layer, also through networks that are layers of it.
+def layer_calls(network: keras.Model) -> LayerCalls:
+    """List the calls of all layers of a network, and of the networks that are layers of it.
 
     Args:
         network: a functional or built sequential model with one input and one output.
 
     Raises:
-        ValueError: the network is neither, or its input's shape is not known yet.
+        ValueError: the network is neither, or its input shape is unknown.
     """
     if not getattr(network, "inputs", None):
         raise ValueError(
@@ -133,27 +130,27 @@ def layer_calls_of(network: keras.Model) -> LayerCalls:
         )
     if len(network.inputs) != 1 or len(network.outputs) != 1:
         raise ValueError(
-            f"{network.name} has {len(network.inputs)} inputs and {len(network.outputs)} outputs, not one."
+            f"{network.name} has {len(network.inputs)} inputs and {len(network.outputs)} outputs, not one of each."
         )
-    way = _Way()
+    tracer = _Tracer()
     images = keras.KerasTensor(network.inputs[0].shape, "float32")
-    (logits,) = way.follow(network, [images])
-    return LayerCalls(images, tuple(way.steps), logits)
+    (output,) = tracer.trace(network, [images])
+    return LayerCalls(images, tuple(tracer.calls), output)
 
 
 def features(network: keras.Model, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
-    """Return what the network's last layer with weights – the classifier – gets to see, float32 (n, d).
+    """Return the features of images: the inputs of the network's last layer with weights, float32 (n, d).
 
     Args:
-        network: pixels to logits.
+        network: maps pixels to logits.
         images: (n, h, w, c), pixel values 0…255.
-        batch_size: images at once.
+        batch_size: images in a batch.
     """
-    layer_calls = layer_calls_of(network)
-    last = next(step for step in reversed(layer_calls.steps) if getattr(step.layer, "weights", None))
+    found = layer_calls(network)
+    classifier = next(call for call in reversed(found.calls) if getattr(call.layer, "weights", None))
     batches = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
-    seen = [as_array(layer_calls.read(batch, last.inputs[0])) for batch in batches]
-    return np.concatenate(seen).reshape(len(images), -1)
+    inputs = [as_array(found.compute(batch, classifier.inputs[0])) for batch in batches]
+    return np.concatenate(inputs).reshape(len(images), -1)
 
 
 def as_array(tensor) -> np.ndarray:
@@ -162,49 +159,51 @@ def as_array(tensor) -> np.ndarray:
 
 
 @dataclass
-class _Way:
-    """The way through a network, noted step by step.
+class _Tracer:
+    """Records the calls of a network's layers.
 
     Attributes:
-        steps: the calls so far.
-        same: for a tensor on the border of a nested network, the one that the steps speak of in its place.
+        calls: the calls so far.
+        outer: for an input or output tensor of a nested network, the tensor that stands for it in `calls`.
     """
 
-    steps: list[Step] = field(default_factory=list)
-    same: dict[keras.KerasTensor, keras.KerasTensor] = field(default_factory=dict)
+    calls: list[LayerCall] = field(default_factory=list)
+    outer: dict[keras.KerasTensor, keras.KerasTensor] = field(default_factory=dict)
 
-    def follow(self, network: keras.Model, inputs: Sequence, path: str = "") -> list:
-        """Note the calls of `network`'s layers on `inputs` and return the outputs."""
+    def trace(self, network: keras.Model, inputs: Sequence, path: str = "") -> list:
+        """Record the calls of `network`'s layers on `inputs` and return the outputs."""
 
-        def note(layer, *arguments, **options):
-            output = layer(*arguments, **options)
-            ends = keras.tree.flatten(output)
-            spoken = keras.tree.map_structure(self._spoken_of, (arguments, options))
+        def record(layer, *arguments, **keywords):
+            output = layer(*arguments, **keywords)
+            outputs = keras.tree.flatten(output)
+            arguments, keywords = keras.tree.map_structure(self._resolve, (arguments, keywords))
             if isinstance(layer, keras.Model) and getattr(layer, "inputs", None):
-                inner = self.follow(layer, _tensors(spoken), f"{path}{layer.name}/")
-                self.same.update(zip(ends, inner, strict=True))
+                inner = self.trace(layer, _symbolic_tensors((arguments, keywords)), f"{path}{layer.name}/")
+                self.outer.update(zip(outputs, inner, strict=True))
             else:
-                self.steps.append(Step(path + layer.name, layer, *spoken, tuple(ends)))
+                self.calls.append(LayerCall(path + layer.name, layer, arguments, keywords, tuple(outputs)))
             return output
 
-        # Cloning is how Keras lets one watch the calls. A nested network counts as one layer there and is cloned by
-        # itself: names have to be unique in a network, and both may have a layer of the same. The model around the
-        # graph is functional even where `network` is sequential, and not compiled: no optimizer to copy.
-        own = [keras.Input(batch_shape=one.shape, dtype=one.dtype) for one in network.inputs]
-        self.same.update(zip(own, inputs, strict=True))
-        around = keras.Model(network.inputs, network.outputs)
+        # Keras lets one watch the calls only while it clones a network. A nested network counts as one layer there
+        # and is cloned by itself: names are unique within a network, and both may have a layer of the same name. The
+        # model around the graph is functional even where `network` is sequential, and it has no optimizer to copy.
+        own_inputs = [keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype) for tensor in network.inputs]
+        self.outer.update(zip(own_inputs, inputs, strict=True))
         clone = keras.models.clone_model(
-            around, input_tensors=own, clone_function=lambda layer: layer, call_function=note
+            keras.Model(network.inputs, network.outputs),
+            input_tensors=own_inputs,
+            clone_function=lambda layer: layer,
+            call_function=record,
         )
-        return [self._spoken_of(one) for one in clone.outputs]
+        return [self._resolve(tensor) for tensor in clone.outputs]
 
-    def _spoken_of(self, one):
-        return self.same.get(one, one) if _is_tensor(one) else one
-
-
-def _is_tensor(one) -> bool:
-    return isinstance(one, keras.KerasTensor)
+    def _resolve(self, item):
+        return self.outer.get(item, item) if _is_symbolic(item) else item
 
 
-def _tensors(structure) -> list:
-    return [one for one in keras.tree.flatten(structure) if _is_tensor(one)]
+def _is_symbolic(item) -> bool:
+    return isinstance(item, keras.KerasTensor)
+
+
+def _symbolic_tensors(structure) -> list:
+    return [item for item in keras.tree.flatten(structure) if _is_symbolic(item)]

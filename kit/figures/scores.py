@@ -1,12 +1,14 @@
-"""How far validation can be trusted: its accuracy against the public score."""
+"""How well validation predicts the leaderboard: validation accuracy against public score."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from kit.figures import style
+from kit.figures.point_labels import add_labels
 
-NAMED_AT_MOST = 12
+MOST_NAMED = 12
+LONGEST_NAME = 32
 
 
 def validation_against_public(
@@ -15,49 +17,50 @@ def validation_against_public(
     names: Sequence[str] | None = None,
     title: str | None = None,
 ) -> style.Figure:
-    """Draw each submission's public score over its validation accuracy, beside the line where both are equal.
+    """Draw each submission's public score against its validation accuracy, with the line on which both are equal.
 
-    The band is the mean gap between the two, plus and minus one standard deviation: a difference in validation that
-    is smaller than the band is wide says little about the leaderboard.
+    The band is the mean gap between the two, plus and minus one standard deviation. A difference in validation
+    accuracy that is smaller than the band says little about the leaderboard.
 
     Args:
         validation: (n,) accuracies, 0 to 1.
         public: (n,) public scores, 0 to 1.
-        names: (n,) what the submissions are called; the best twelve are numbered and named.
-        title: the figure's heading.
-
-    Returns:
-        The figure.
+        names: (n,) the names of the submissions; the best twelve are numbered and listed.
+        title: the figure's title.
 
     Raises:
-        ValueError: the two differ in number, or there are none.
+        ValueError: there are no submissions, or not as many scores as accuracies.
     """
-    validation, public = np.asarray(validation, float), np.asarray(public, float)
-    if validation.shape != public.shape or validation.ndim != 1 or not len(validation):
-        raise ValueError(f"{validation.shape} accuracies and {public.shape} scores: one pair for each submission.")
-    figure = style.sheet(11 if names is not None else 8, 7.5, title)
-    axes = style.plain(figure.subplots(), x="validation accuracy", y="public score")
+    x, y = np.asarray(validation, float), np.asarray(public, float)
+    if x.shape != y.shape or x.ndim != 1 or not len(x):
+        raise ValueError(f"{x.shape} validation accuracies and {y.shape} public scores: give both of each submission.")
+    figure = style.new_figure(11 if names is not None else 8, 7.5, title)
+    axes = style.format_axes(figure.subplots(), x="validation accuracy", y="public score")
     colour = style.COLOURS[0]
-    low, high = min(validation.min(), public.min()), max(validation.max(), public.max())
+    low, high = min(x.min(), y.min()), max(x.max(), y.max())
     margin = max(0.15 * (high - low), 0.0005)
     ends = np.array([low - margin, high + margin])
-    axes.plot(ends, ends, "--", color=style.MUTED, linewidth=1.2, label="public = validation")
-    gap, spread = (public - validation).mean(), (public - validation).std()
+    axes.plot(ends, ends, "--", color=style.MUTED, linewidth=1.2, label="public score = validation accuracy")
+    gap, deviation = (y - x).mean(), (y - x).std(ddof=min(1, len(x) - 1))
     label = f"mean gap {gap:+.5f}"
-    if len(validation) > 1:
-        label += f" ± {spread:.5f} (n = {len(validation)})"
-        axes.fill_between(ends, ends + gap - spread, ends + gap + spread, color=colour, alpha=0.15, linewidth=0)
+    if len(x) > 1:
+        label += f" ± {deviation:.5f} (n = {len(x)})"
+        axes.fill_between(ends, ends + gap - deviation, ends + gap + deviation, color=colour, alpha=0.15, linewidth=0)
     axes.plot(ends, ends + gap, color=colour, linewidth=1.5, label=label)
-    axes.scatter(validation, public, s=60, color=colour, edgecolor="white", zorder=3)
-    best = np.argsort(-public, kind="stable")[:NAMED_AT_MOST]
+    axes.scatter(x, y, s=60, color=colour, edgecolor="white", zorder=3)
+    best = np.argsort(-y, kind="stable")[:MOST_NAMED]
     if names is not None:
-        for place, one in enumerate(best, 1):
-            beside = {"xytext": (5, -12), "textcoords": "offset points", "fontsize": style.SMALL}
-            axes.annotate(str(place), (validation[one], public[one]), path_effects=style.HALO, zorder=4, **beside)
-        named = "\n".join(f"{place:>2}  {names[one][:32]}" for place, one in enumerate(best, 1))
-        axes.text(1.03, 1, named, transform=axes.transAxes, va="top", fontsize=style.SMALL, linespacing=1.6)
-    axes.set(xlim=ends, ylim=ends, aspect="equal")
+        listed = "\n".join(
+            f"{number:>2}  {style.shortened(names[row], LONGEST_NAME)}" for number, row in enumerate(best, 1)
+        )
+        axes.text(1.03, 1, listed, transform=axes.transAxes, va="top", fontsize=style.SMALL, linespacing=1.6)
+    axes.set_xlim(*ends)
+    axes.set_ylim(*ends)
+    axes.set_aspect("equal")
     axes.tick_params(axis="x", rotation=30)
     axes.ticklabel_format(useOffset=False)
     axes.legend(loc="upper left", fontsize=style.SMALL, frameon=False)
+    if names is not None:
+        numbers = [str(number) for number in range(1, len(best) + 1)]
+        add_labels(figure, axes, [(x[row], y[row]) for row in best], numbers, style.SMALL)
     return figure

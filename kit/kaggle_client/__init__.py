@@ -2,10 +2,10 @@
 
     has_credentials()                       without the network
     download("digit-recognizer", folder)    the bundle, whole or not at all
-    Kaggle()                                submissions, limits, submit
+    Kaggle()                                submissions, limits, upload, create
 
-The official client does the talking; a guard at its HTTP adapter gives it time-outs, sends credentials to Kaggle's
-host and nowhere else, and keeps error pages out of half files.
+The official client makes the requests. A guard at its HTTP adapter gives it time-outs, sends credentials to Kaggle's
+host and nowhere else, checks every answer, and keeps error pages out of half files.
 """
 
 from kit.kaggle_client.bundle import download

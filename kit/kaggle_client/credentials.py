@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 TOKEN_PAGE = "https://www.kaggle.com/settings/api"
 COLAB_SECRETS = ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY")
+LARGEST = 1 << 16  # bytes of a file of credentials; real ones have some hundred
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Credential:
     """One way to prove to Kaggle who one is.
 
     Attributes:
-        place: where it was found, in words for the person who put it there.
+        place: where it was found, for the person who put it there.
         file: the file that holds it, or None.
         authorization: the value of the Authorization header; empty for OAuth, which first asks Kaggle for one.
         secrets: every text that must never be shown.
@@ -39,10 +40,13 @@ class Credential:
         return not self.authorization
 
     def warning(self) -> str | None:
-        """Say how to close a credential file that other people on this machine can read; None where it is closed."""
+        """Say how to protect a file that other people on this machine can read; None where it is protected."""
         if self.file is None or os.name == "nt":
             return None
-        readable = self.file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
+        try:
+            readable = self.file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
+        except OSError:  # removed a moment ago
+            return None
         return f"{self.file} can be read by other users: `chmod 600 {self.file}`." if readable else None
 
 
@@ -52,7 +56,8 @@ class Unusable(Exception):
 
 def search() -> tuple[list[Credential], list[str]]:
     """Return the credentials in the order in which the official client takes them, and why others cannot be used."""
-    found, unusable = [], []
+    found: list[Credential] = []
+    unusable: list[str] = []
     for form in (_notebook_token, _token_variable, _token_files, _key, _oauth, _colab):
         if found and form is _colab:
             break  # Colab asks the person in front of it
@@ -98,7 +103,7 @@ def redact(text: str, credentials: list[Credential]) -> str:
 
 def _token(place: str, value: str, file: pathlib.Path | None = None) -> Credential:
     if not value.isascii() or not value.isprintable() or " " in value:
-        raise Unusable(f"{place} holds no access token: a token is one word; make a new one at {TOKEN_PAGE}.")
+        raise Unusable(f"{place} does not hold an access token, which is one word; make a new one at {TOKEN_PAGE}.")
     return Credential(place, file, f"Bearer {value}", (value,))
 
 
@@ -120,8 +125,7 @@ def _token_variable() -> Iterator[Credential]:
 
 
 def _token_files() -> Iterator[Credential]:
-    for name in ("access_token", "access_token.txt"):
-        path = _home() / ".kaggle" / name
+    for path in _at_home("access_token", "access_token.txt"):
         if value := _read(path):
             yield _token(str(path), value, path)
             return
@@ -137,40 +141,51 @@ def _key() -> Iterator[Credential]:
         there, missing = ("KAGGLE_USERNAME", "KAGGLE_KEY") if user else ("KAGGLE_KEY", "KAGGLE_USERNAME")
         raise Unusable(f"{there} is set and {missing} is not; set both, or make a token at {TOKEN_PAGE}.")
     from_file = key == saved.get("key")
-    basic = base64.b64encode(f"{user}:{key}".encode()).decode()
+    basic = _basic(user, key)
     place = str(file) if from_file else "KAGGLE_USERNAME and KAGGLE_KEY"
     yield Credential(place, file if from_file else None, f"Basic {basic}", (key, basic))
 
 
+def _basic(user: str, key: str) -> str:
+    return base64.b64encode(f"{user}:{key}".encode(errors="surrogateescape")).decode()
+
+
 def _kaggle_json() -> tuple[pathlib.Path | None, dict]:
-    configured = os.environ.get("KAGGLE_CONFIG_DIR")
-    config_home = pathlib.Path(os.environ.get("XDG_CONFIG_HOME") or _home() / ".config")
-    folders = [pathlib.Path(configured)] if configured else [_home() / ".kaggle", config_home / "kaggle"]
-    for path in (folder / "kaggle.json" for folder in folders):
+    for path in _places_of_kaggle_json():
         text = _read(path)
         if not text:
             continue
         try:
             saved = json.loads(text)
             return path, {name: saved[name].strip() for name in ("username", "key")}
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise Unusable(
                 f"{path} is not the file that Kaggle gives, {{'username': …, 'key': …}}; get a new one at {TOKEN_PAGE}."
             ) from None
     return None, {}
 
 
+def _places_of_kaggle_json() -> list[pathlib.Path]:
+    if configured := os.environ.get("KAGGLE_CONFIG_DIR"):
+        return [pathlib.Path(configured) / "kaggle.json"]
+    if configured := os.environ.get("XDG_CONFIG_HOME"):
+        return [*_at_home("kaggle.json"), pathlib.Path(configured) / "kaggle" / "kaggle.json"]
+    return [*_at_home("kaggle.json"), *_at_home("kaggle.json", folder=".config/kaggle")]
+
+
 def _oauth() -> Iterator[Credential]:
-    path = _home() / ".kaggle" / "credentials.json"
-    text = _read(path)
-    if not text:
-        return
-    try:
-        saved = json.loads(text)
-        secrets = (saved["refresh_token"], saved.get("access_token") or saved["refresh_token"])
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise Unusable(f"{path} is damaged; run `kaggle auth login` again.") from None
-    yield Credential(str(path), path, "", secrets)
+    for path in _at_home("credentials.json"):
+        text = _read(path)
+        if not text:
+            return
+        try:
+            saved = json.loads(text)
+            secrets = [saved["refresh_token"], saved.get("access_token") or saved["refresh_token"]]
+            if not all(isinstance(secret, str) and secret for secret in secrets):
+                raise ValueError
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            raise Unusable(f"{path} is damaged; run `kaggle auth login` again.") from None
+        yield Credential(str(path), path, "", tuple(secrets))
 
 
 def _colab() -> Iterator[Credential]:
@@ -178,13 +193,13 @@ def _colab() -> Iterator[Credential]:
     if token:
         yield _token("Colab's secret KAGGLE_API_TOKEN", token)
     if user and key:
-        basic = base64.b64encode(f"{user}:{key}".encode()).decode()
+        basic = _basic(user, key)
         yield Credential("Colab's secrets KAGGLE_USERNAME and KAGGLE_KEY", None, f"Basic {basic}", (key, basic))
 
 
 def _colab_secret(name: str) -> str:
     try:
-        from google.colab import userdata
+        from google.colab import userdata  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
         return (userdata.get(name) or "").strip()
     except Exception:  # no Colab, no such secret, not granted to this notebook, no kernel in a child process
@@ -193,12 +208,19 @@ def _colab_secret(name: str) -> str:
 
 def _read(path: pathlib.Path) -> str:
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+            raise Unusable(f"{path} cannot be read (it is not a file of credentials).")
         return path.read_text(encoding="utf-8-sig").strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise Unusable(f"{path} cannot be read ({getattr(error, 'strerror', None) or 'it is not text'}).") from None
 
 
-def _home() -> pathlib.Path:
-    return pathlib.Path.home()
+def _at_home(*names: str, folder: str = ".kaggle") -> list[pathlib.Path]:
+    """Return these files in the person's home; none for somebody without one, as in `docker run -u 1234`."""
+    try:
+        return [pathlib.Path.home() / folder / name for name in names]
+    except RuntimeError:
+        return []

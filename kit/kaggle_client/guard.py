@@ -1,7 +1,7 @@
 """What every request of the official client passes: time-outs, the right credential for the right host, a record.
 
 The client sends without time-outs, sends a rejected token in place of a good key, appends error pages to half a
-download and says nothing of a refused upload. It does all of that through `requests`' one HTTP adapter, so that is
+download and reports nothing of a refused upload. It does all of that through `requests`' one HTTP adapter, so that is
 where the guard stands; requests of other code in the process pass untouched.
 """
 
@@ -9,30 +9,45 @@ import contextlib
 import contextvars
 import urllib.parse
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+from kit.kaggle_client import schema
 from kit.kaggle_client.retries import Retries
 
 KAGGLE = "kaggle.com"
 # Where Kaggle keeps files: its signed URLs lead there, without credentials.
 STORAGE = ("googleapis.com", "googleusercontent.com", "kaggleusercontent.com")
 
-_active: contextvars.ContextVar["Guard | None"] = contextvars.ContextVar("guard", default=None)
-
 
 class Misdirected(OSError):
     """A request that would have left for a host that is not Kaggle's; it was not sent."""
 
 
+class Abandoned(Exception):
+    """A request, or the rest of an answer, of a call that was given up; nothing more of it is sent or kept."""
+
+
 @dataclass
 class Call:
-    """One request and what came of it: `status` and `text` of the answer, or the `failure` that came instead."""
+    """One request and what came of it.
+
+    Attributes:
+        name: of a call of Kaggle's API its name, such as "CreateSubmission"; of a file's way GET or PUT.
+        host: where it went.
+        status: the answer's; None where there is none.
+        text: the body of an error.
+        retry_after: how long Kaggle asks to wait, as it says it.
+        answer: the body of a good answer of the API, checked.
+        failure: what came instead of an answer.
+    """
 
     name: str
     host: str
     status: int | None = None
     text: str = ""
     retry_after: str = ""
+    answer: schema.Answer | None = None
     failure: Exception | None = None
 
     @property
@@ -41,8 +56,20 @@ class Call:
         return self.name in ("GET", "PUT")
 
 
+@dataclass
+class Watch:
+    """The requests of one call, oldest first, and whether it is over, so that no more may follow."""
+
+    guard: "Guard"
+    calls: list[Call] = field(default_factory=list)
+    over: bool = False
+
+
+_active: contextvars.ContextVar[Watch | None] = contextvars.ContextVar("watch", default=None)
+
+
 class Guard:
-    """Watches the requests made inside `with guard.watching():` on this thread.
+    """Watches the requests made inside `with guard.watching():`, in its context or in a copy of it.
 
     Attributes:
         local: whether the host is the tests' stand-in, http://localhost, instead of Kaggle's.
@@ -50,43 +77,50 @@ class Guard:
         calls: the requests since `watching` began, oldest first.
     """
 
-    def __init__(self, patience: Retries, local: bool):
-        self.patience, self.local = patience, local
+    def __init__(self, retries: Retries, local: bool):
+        self.retries, self.local = retries, local
         self.authorization = ""
         self.calls: list[Call] = []
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """Watch the block's requests."""
-        _stand_in_the_way()
-        self.calls = []
-        token = _active.set(self)
+        """Watch the block's requests; a thread that outlives the block can make no more."""
+        _patch_adapter()
+        watch = Watch(self)
+        self.calls = watch.calls
+        token = _active.set(watch)
         try:
             yield
         finally:
+            watch.over = True
             _active.reset(token)
 
     def called(self, name: str) -> Call | None:
         """Return the newest call of that name since `watching` began."""
         return next((call for call in reversed(self.calls) if call.name == name), None)
 
-    def send(self, adapter, original: Callable, request, options: dict):
+    def send(self, watch: Watch, adapter: Any, original: Callable[..., Any], request: Any, options: dict) -> Any:
         """Send one prepared request through `original`, or refuse to."""
         from urllib3.util.retry import Retry
 
+        if watch.over:
+            raise Abandoned(request.url)
         url = urllib.parse.urlsplit(request.url)
         call = Call(_name(request.method, url), url.hostname or "")
-        self.calls.append(call)
+        watch.calls.append(call)
         try:
             self._direct(request, url)
             if options.get("timeout") is None:
-                options["timeout"] = (self.patience.connect, self.patience.read)
+                options["timeout"] = (self.retries.connect, self.retries.read)
             adapter.max_retries = Retry(0, read=False)  # the kit repeats whole calls, with its own pauses
             response = original(adapter, request, **options)
+            _stop_when_over(watch, response)
             call.status = response.status_code
             call.retry_after = response.headers.get("Retry-After", "")
             if call.status >= 400:
                 call.text = response.content.decode("utf-8", "replace")
+            elif not call.of_storage and _has_answer(call.name, response):
+                _check(call, response)
             if "Range" in request.headers:
                 _refuse_error_page(response)
         except Exception as failure:
@@ -94,7 +128,7 @@ class Guard:
             raise
         return response
 
-    def _direct(self, request, url: urllib.parse.SplitResult) -> None:
+    def _direct(self, request: Any, url: urllib.parse.SplitResult) -> None:
         request.headers.pop("Authorization", None)
         if self.local:
             kaggles = url.hostname == "localhost"
@@ -115,26 +149,52 @@ def _within(host: str | None, domain: str) -> bool:
     return host == domain or (host or "").endswith(f".{domain}")
 
 
-def _refuse_error_page(response) -> None:
+def _has_answer(name: str, response: Any) -> bool:
+    """Say whether the body is an answer of the API: declared as one, or JSON where a file was asked for."""
+    return response.status_code < 300 and (
+        name in schema.ANSWERS or "application/json" in response.headers.get("Content-Type", "")
+    )
+
+
+def _check(call: Call, response: Any) -> None:
+    call.answer = schema.parse(call.name, response.content.decode("utf-8", "replace"))
+    if call.answer.code is not None and call.answer.code >= 400:
+        call.status, call.text = call.answer.code, response.text
+
+
+def _stop_when_over(watch: Watch, response: Any) -> None:
+    """Let nothing more of an answer be read once its call was given up: it would be written into a file."""
+    original = response.iter_content
+
+    def iter_content(*arguments: Any, **options: Any) -> Iterator[bytes]:
+        for part in original(*arguments, **options):
+            if watch.over:
+                raise Abandoned(response.url)
+            yield part
+
+    response.iter_content = iter_content
+
+
+def _refuse_error_page(response: Any) -> None:
     """Raise where the answer to a request for the rest of a file is an error, which the client would save as it."""
     from requests import HTTPError
 
     if response.status_code not in (200, 206):
-        raise HTTPError(f"{response.status_code} on going on with a download", response=response)
+        raise HTTPError(f"{response.status_code} for the rest of a download", response=response)
 
 
-def _stand_in_the_way() -> None:
+def _patch_adapter() -> None:
     from requests.adapters import HTTPAdapter
 
     original = HTTPAdapter.send
     if hasattr(original, "__wrapped__"):
         return
 
-    def send(self, request, *arguments, **options):
-        guard = _active.get()
-        if guard is None:
+    def send(self: HTTPAdapter, request: Any, *arguments: Any, **options: Any) -> Any:
+        watch = _active.get()
+        if watch is None:
             return original(self, request, *arguments, **options)
-        return guard.send(self, original, request, options)
+        return watch.guard.send(watch, self, original, request, options)
 
-    send.__wrapped__ = original
-    HTTPAdapter.send = send
+    send.__wrapped__ = original  # type: ignore[attr-defined]
+    HTTPAdapter.send = send  # type: ignore[method-assign]

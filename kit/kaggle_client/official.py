@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 from kit.errors import Failure, UserError
 from kit.kaggle_client.retries import Retries
@@ -55,32 +56,39 @@ def client_class() -> type:
             from kaggle.api.kaggle_api_extended import KaggleApi
     except ModuleNotFoundError as error:
         raise UserError(f"the package {error.name} is missing: `python -m pip install -r requirements.txt`.") from None
-    except SystemExit:
-        raise Failure("the kaggle client ends on import; update it: `python -m pip install -U kaggle`.") from None
+    except (Exception, SystemExit) as error:  # 2.0 ends the process; parts of different versions raise anything
+        raise Failure(
+            f"the kaggle client cannot be imported ({type(error).__name__}); update it: "
+            "`python -m pip install -U kaggle`."
+        ) from None
     if not there:
         for name in [name for name in sys.modules if name.partition(".")[0] == "kaggle"]:
             del sys.modules[name]
     return KaggleApi
 
 
-def build(patience: Retries, local: bool):
+def build(retries: Retries, local: bool) -> Any:
     """Return a client that knows no credential (the guard adds it) and repeats nothing by itself.
 
     Its `bundle` is where the next download goes, and its `expected_size` what Kaggle announced of the last one, bytes
     or None.
     """
 
-    class Client(client_class()):
+    base: Any = client_class()
+
+    class Client(base):
         args = ["--local"] if local else []
         bundle: pathlib.Path
         expected_size: int | None = None
 
-        def download_file(self, response, outfile, http_client, quiet=True, resume=False, **_):
-            length = response.headers.get("Content-Length")
-            self.expected_size = int(length) if length else None
+        def download_file(
+            self, response: Any, outfile: str, http_client: Any, quiet: bool = True, resume: bool = False, **_: Any
+        ) -> Any:
+            length = response.headers.get("Content-Length", "")
+            self.expected_size = int(length) if length.isascii() and length.isdigit() and len(length) < 19 else None
             _check_space(self.bundle, self.expected_size)
             return super().download_file(
-                response, str(self.bundle), http_client, quiet, True, CHUNK, max_retries=0, timeout=patience.read
+                response, str(self.bundle), http_client, quiet, True, CHUNK, max_retries=0, timeout=retries.read
             )
 
     client = Client()

@@ -106,7 +106,7 @@ def report(run: tracking.Run, paths: Sequence[str | pathlib.Path]) -> int:
     for picture, answer in zip(seen, answers, strict=True):
         print(f"{picture.path!s:<{width}}  {likeliest(answer, names)}")
     shown = seen[:MOST]
-    drawn = figures.pictures_seen(
+    drawn = figures.prepared_photos(
         [picture.original for picture in shown],
         [picture.box for picture in shown],
         images[:MOST],

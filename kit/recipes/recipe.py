@@ -48,7 +48,6 @@ class Recipe(pydantic.BaseModel):
 
     model: str = _field("network", "resnet_small", "network of the zoo")
     options: dict[str, Any] = _field("network", {}, "the network's own options, as key=value; `kit.zoo` lists them")
-    dropout: float = _field("network", -1.0, "one rate for all dropout layers; -1: the network's own rates", -1, 1)
     weights: str = _field(
         "network", "", "start from these weights: imagenet, none, a weights or .keras file, or a run's folder or name"
     )
@@ -58,7 +57,7 @@ class Recipe(pydantic.BaseModel):
 
     epochs: int = _field("optimisation", 10, "passes over the training images", 1, 100_000)
     batch_size: int = _field("optimisation", 128, "images a step, over all devices together", 1)
-    optimizer: Literal["sgd", "adam", "adamw", "rmsprop", "lion", "muon"] = _field("optimisation", "adamw", "optimizer")
+    optimizer: Literal["sgd", "adam", "adamw", "rmsprop", "muon"] = _field("optimisation", "adamw", "optimizer")
     learning_rate: float = _field("optimisation", 0.002, "peak of the learning-rate schedule", 0, 1000)
     schedule: Literal["one-cycle", "cosine", "exponential", "constant"] = _field(
         "optimisation", "one-cycle", "learning-rate schedule"
@@ -69,7 +68,6 @@ class Recipe(pydantic.BaseModel):
     weight_decay: float = _field(
         "optimisation", 0.0, "decoupled, times the learning rate; not on biases and norms", 0, 1000
     )
-    clip_norm: float = _field("optimisation", 0.0, "largest global norm of the gradients; 0: no clipping", 0)
     label_smoothing: float = _field("optimisation", 0.0, "share of each label spread over all classes", 0, 1)
     ema: float = _field("optimisation", 0.0, "momentum of the weights' moving average, which predicts; 0: none", 0, 1)
     lookahead: int = _field("optimisation", 0, "steps between Lookahead's slow updates; 0: none", 0)
@@ -96,8 +94,6 @@ class Recipe(pydantic.BaseModel):
     )
     fill_mode: Literal["constant", "reflect"] = _field("augmentation", "constant", "what lies outside the image")
     cutout: int = _field("augmentation", 0, "side of a square erased to the image's mean colour, pixels", 0, 10_000)
-    mixup: float = _field("augmentation", 0.0, "MixUp's alpha; 0: none", 0, 1000)
-    cutmix: float = _field("augmentation", 0.0, "CutMix's alpha; 0: none", 0, 1000)
 
     validation_share: float = _field("validation", 0.1, "share of the training images kept for validation", 0, 0.9)
     folds: int = _field("validation", 0, "cross-validation with K folds; 0: one split", 0, 1000)

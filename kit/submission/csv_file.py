@@ -3,8 +3,11 @@
 import csv
 import hashlib
 import io
+import os
 import pathlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +27,7 @@ class Checked:
     Attributes:
         path: the file.
         content: its bytes, those that were checked.
-        labels: (m,) uint8, the predicted classes in the order of the sample submission.
+        labels: (m,) int64, the predicted classes in the order of the sample submission.
     """
 
     path: pathlib.Path
@@ -48,7 +51,7 @@ def write(path: pathlib.Path, competition: Competition, test_ids: np.ndarray, la
         path: where; folders on the way are made, and a file there is replaced.
         competition: whose columns and class names.
         test_ids: (m,) integers, in the order of the sample submission.
-        labels: (m,) uint8, the predicted classes.
+        labels: (m,) integers, the predicted classes.
 
     Raises:
         ValueError: ids and labels differ in number, or a label is not one of the classes.
@@ -66,11 +69,11 @@ def write(path: pathlib.Path, competition: Competition, test_ids: np.ndarray, la
         table.writerows(zip(test_ids.tolist(), names.tolist(), strict=True))
 
 
-def check(path: str | pathlib.Path, competition: Competition, sample_submission) -> Checked:
+def check(path: str | pathlib.Path, competition: Competition, sample_submission: Any) -> Checked:
     """Read a submission and compare it with the competition's sample submission.
 
-    Everything that Kaggle may refuse, or score as wrong without a word, is refused: encoding, line ends, header,
-    number and order of the rows, ids, duplicates, labels that are no class. Quoted fields, "\\r\\n" and a missing
+    Everything that Kaggle may refuse, or silently score as wrong, is refused: encoding, line ends, header,
+    number and order of the rows, ids, duplicates, labels that are not a class. Quoted fields, "\\r\\n" and a missing
     line end after the last row are fine.
 
     Args:
@@ -87,7 +90,7 @@ def check(path: str | pathlib.Path, competition: Competition, sample_submission)
     rows = _rows(path, content, competition)
     _check_header(path, rows, wanted)
     classes = {name: number for number, name in enumerate(competition.class_names)}
-    labels = np.empty(len(wanted.ids), np.uint8)
+    labels = np.empty(len(wanted.ids), np.int64)
     place = 0
     for place, (line, fields) in enumerate(rows, 1):
         if len(fields) != 2:
@@ -108,23 +111,24 @@ def check(path: str | pathlib.Path, competition: Competition, sample_submission)
 
 def _read(path: pathlib.Path, wanted: SampleSubmission) -> bytes:
     try:
-        if not path.is_file():
-            what = "is a folder" if path.is_dir() else "is missing" if not path.exists() else "is no file"
+        if path.is_dir() or not os.path.lexists(path):
+            what = "is a folder" if path.is_dir() else "is missing"
             raise UserError(f"{path} {what}; give a submission CSV, or train: `python -m kit.train`.")
         size, most = path.stat().st_size, ROW_BYTES * (len(wanted.ids) + 100)
         if size > most:
             raise UserError(
                 f"{path} has {size / 1e6:,.1f} MB, more than {len(wanted.ids):,} rows can have; is it the submission?"
             )
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}).") from None
+        content = files.content(path, most)
+    except (OSError, ValueError) as error:  # a ValueError for a name with a NUL
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path} cannot be read ({reason}); give a submission CSV.") from None
     if not content.strip():
         raise UserError(f"{path} is empty; write it again: `python -m kit.predict`.")
     return content
 
 
-def _rows(path: pathlib.Path, content: bytes, competition: Competition):
+def _rows(path: pathlib.Path, content: bytes, competition: Competition) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, fields) of the header and of every row."""
     for start, what in ((b"PK", "a zip archive"), (b"\x1f\x8b", "a gzip archive"), (b"<", "a web page")):
         if content.startswith(start):
@@ -151,26 +155,28 @@ def _rows(path: pathlib.Path, content: bytes, competition: Competition):
                 raise UserError(f"{_at(path, table.line_num)} is blank; delete the line.")
             yield table.line_num, fields
     except csv.Error as error:
-        raise UserError(f"{_at(path, table.line_num)} is no CSV ({error}); {_again(competition)}") from None
+        raise UserError(f"{_at(path, table.line_num)} is not CSV ({error}); {_again(competition)}") from None
 
 
 def _bare_return(text: str) -> int:
     return next(at for at, letter in enumerate(text) if letter == "\r" and text[at + 1 : at + 2] != "\n")
 
 
-def _check_header(path: pathlib.Path, rows, wanted: SampleSubmission) -> None:
+def _check_header(path: pathlib.Path, rows: Iterator[tuple[int, list[str]]], wanted: SampleSubmission) -> None:
     _, header = next(rows)
     if tuple(header) == wanted.columns:
         return
     right = ",".join(wanted.columns)
     if len(header) == 2 and (header[0] in wanted.ids[:1] or header[0].isdigit()):
-        raise UserError(f"{path}, row 1 is no header but a prediction; put the line {right} before it.")
+        raise UserError(f"{path}, row 1 is a prediction, not the header; put the line {right} before it.")
     if sorted(header) == sorted(wanted.columns):
         raise UserError(f"{path}, row 1: the columns are swapped; the order is {right}.")
     raise UserError(f"{path}, row 1: the header is {_short(','.join(header))}; {wanted.place} has {right}.")
 
 
-def _wrong_id(path, line: int, name: str, place: int, wanted: SampleSubmission, competition: Competition) -> UserError:
+def _wrong_id(
+    path: pathlib.Path, line: int, name: str, place: int, wanted: SampleSubmission, competition: Competition
+) -> UserError:
     where, known = f"{_at(path, line)}, column {wanted.columns[0]}", wanted.positions
     if name in known and known[name] < place - 1:
         return UserError(f"{where}: {_short(name)} is there twice (also in row {known[name] + 2}); delete one.")
@@ -186,10 +192,10 @@ def _wrong_id(path, line: int, name: str, place: int, wanted: SampleSubmission, 
         )
     if not name.strip():
         return UserError(f"{where} is empty; {right} belongs there.")
-    return UserError(f"{where}: {_short(name)} is no id of {competition.name}; {right} belongs there.")
+    return UserError(f"{where}: {_short(name)} is not an id of {competition.name}; {right} belongs there.")
 
 
-def _wrong_label(path, line: int, label: str, competition: Competition) -> UserError:
+def _wrong_label(path: pathlib.Path, line: int, label: str, competition: Competition) -> UserError:
     where = f"{_at(path, line)}, column {competition.label_column}"
     known = f"{competition.class_names[0]} … {competition.class_names[-1]}"
     if not label.strip():
@@ -197,7 +203,7 @@ def _wrong_label(path, line: int, label: str, competition: Competition) -> UserE
     plain = label.strip().lower().removesuffix(".0").lstrip("+")
     near = next((name for name in competition.class_names if name.lower() == plain), None)
     hint = f"; write {near}" if near else f"; the classes are {known}"
-    return UserError(f"{where}: {_short(label)} is no class{hint}.")
+    return UserError(f"{where}: {_short(label)} is not a class{hint}.")
 
 
 def _again(competition: Competition) -> str:

@@ -1,6 +1,7 @@
-"""Whether the predicted classes are spread as the training labels are."""
+"""Whether the predicted classes are distributed as the training labels are."""
 
-import io
+import pathlib
+from typing import BinaryIO
 
 import numpy as np
 
@@ -8,9 +9,10 @@ from kit.competitions import Competition, PixelTables
 from kit.errors import UserError
 
 FACTOR, DEVIATIONS = 2, 5
+LONGEST_ROW, MOST_ROWS = 1 << 16, 1_000_000  # bytes and rows; real tables have a tenth of it
 
 
-def training_shares(competition: Competition, data_dir: str = "data") -> np.ndarray | None:
+def training_shares(competition: Competition, data_dir: str | pathlib.Path = "data") -> np.ndarray | None:
     """Return the share of each class among Kaggle's training labels, float64 (classes,).
 
     Only the labels are read, not the images.
@@ -23,17 +25,32 @@ def training_shares(competition: Competition, data_dir: str = "data") -> np.ndar
     files = kaggle_files.locate(competition.name, data_dir)
     if files is None:
         return None
-    tables = isinstance(competition.files, PixelTables)
+    layout = competition.files
     try:
-        with files.open(competition.files.train if tables else competition.files.labels) as stream:
-            rows = io.BufferedReader(stream)
-            next(rows, None)
-            cells = (row.partition(b",") for row in rows)
-            labels = [(first if tables else rest).strip().decode("utf-8", "replace") for first, _, rest in cells]
+        if isinstance(layout, PixelTables):
+            with files.open(layout.train) as stream:
+                counts = _count(stream, competition, first=True)
+        else:
+            with files.open(layout.labels) as stream:
+                counts = _count(stream, competition, first=False)
     except UserError:
         return None
-    counts = np.array([labels.count(name) for name in competition.class_names])
     return counts / counts.sum() if counts.sum() else None
+
+
+def _count(stream: BinaryIO, competition: Competition, first: bool) -> np.ndarray:
+    """Count each class in a table's first column, or in what follows it; nothing in what cannot be such a table."""
+    counts = dict.fromkeys((name.encode() for name in competition.class_names), 0)
+    stream.readline(LONGEST_ROW)
+    for _ in range(MOST_ROWS):
+        row = stream.readline(LONGEST_ROW)
+        if not row:
+            return np.array(list(counts.values()))
+        label = (row.partition(b",")[0] if first else row.partition(b",")[2]).strip()
+        if label not in counts or len(row) == LONGEST_ROW:
+            break
+        counts[label] += 1
+    return np.zeros(competition.classes, int)
 
 
 def table(shares: np.ndarray, training: np.ndarray | None, competition: Competition) -> str:
@@ -47,9 +64,9 @@ def table(shares: np.ndarray, training: np.ndarray | None, competition: Competit
 
 
 def doubts(labels: np.ndarray, training: np.ndarray | None, competition: Competition) -> list[str]:
-    """Return what looks wrong about predictions (m,) uint8: one class only, or a class far from its training share.
+    """Return what looks wrong about predictions (m,) integers: one class only, or a class far from its training share.
 
-    Far is twice or half the share, and more than chance would do.
+    Far is twice or half the share, and more than luck would do.
     """
     counts = np.bincount(labels, minlength=competition.classes)
     if np.count_nonzero(counts) == 1:
@@ -57,8 +74,8 @@ def doubts(labels: np.ndarray, training: np.ndarray | None, competition: Competi
     if training is None:
         return []
     wanted = len(labels) * training
-    chance = DEVIATIONS * np.sqrt(wanted * (1 - training) + 1)
-    far = (np.abs(counts - wanted) > chance) & ((counts >= FACTOR * wanted) | (FACTOR * counts <= wanted))
+    luck = DEVIATIONS * np.sqrt(wanted * (1 - training) + 1)
+    far = (np.abs(counts - wanted) > luck) & ((counts >= FACTOR * wanted) | (FACTOR * counts <= wanted))
     return [
         f"{counts[one] / len(labels):.2%} of the predictions are {competition.class_names[one]}, "
         f"and {training[one]:.2%} of the training labels"

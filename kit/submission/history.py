@@ -1,11 +1,15 @@
 """All submissions to a competition, best first: as a table, and validation against the public score as a figure."""
 
 import pathlib
+import sys
 from dataclasses import dataclass
 
 from kit import files, tracking
-from kit.submission.ledger import Line
-from kit.submission.sending import find
+from kit.errors import Failure, UserError, printable
+from kit.kaggle_client import Kaggle, Retries, Submission
+from kit.submission.following import Report, recorded, waiting
+from kit.submission.ledger import Ledger, Line
+from kit.submission.sending import find, reconcile
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,48 @@ class Entry:
     public_score: float | None
 
 
-def best_first(lines: list[Line], listed: list) -> list[Entry]:
+def show(competition: str | None = None, *, report: Report = print, retries: Retries | None = None) -> list[Entry]:
+    """Show all submissions, best first, and draw them; without Kaggle, as they were last known.
+
+    Args:
+        competition: its name; by default all of the ledger's.
+        report: shows a table or a path.
+        retries: pauses and time-outs, other than the usual ones.
+
+    Returns:
+        The submissions, of one competition after the other.
+    """
+    ledger, found = Ledger(), []
+    kaggle = _connect(retries)
+    for name in recorded(ledger, competition):
+        listed: list[Submission] = []
+        if kaggle:
+            try:
+                with ledger.sending(name, waiting):
+                    listed = reconcile(kaggle, ledger, name)
+            except (UserError, Failure) as error:
+                _note(error)
+        entries = best_first(ledger.lines(name), listed)
+        report(f"{name}\n{table(entries)}")
+        if figure := draw(entries, name):
+            report(f"figure: {figure}")
+        found += entries
+    return found
+
+
+def _connect(retries: Retries | None) -> Kaggle | None:
+    try:
+        return Kaggle(retries)
+    except (UserError, Failure) as error:
+        _note(error)
+        return None
+
+
+def _note(error: Exception) -> None:
+    print(f"note: scores as last known; {printable(error)}", file=sys.stderr)
+
+
+def best_first(lines: list[Line], listed: list[Submission]) -> list[Entry]:
     """Join the ledger's lines with Kaggle's list; best public score first, then those without, newest first."""
     entries, known = [], set()
     for line in lines:
@@ -79,8 +124,8 @@ def draw(entries: list[Entry], competition: str) -> pathlib.Path | None:
     from kit.figures.scores import validation_against_public
 
     figure = validation_against_public(
-        [entry.validation_accuracy for entry in both],
-        [entry.public_score for entry in both],
+        [entry.validation_accuracy or 0.0 for entry in both],
+        [entry.public_score or 0.0 for entry in both],
         [entry.name for entry in both],
         f"{competition}: validation against public score",
     )

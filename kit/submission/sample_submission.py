@@ -6,11 +6,15 @@ import io
 import os
 import pathlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from kit import files
 from kit.competitions import Competition
 from kit.errors import UserError
+
+LARGEST = 1 << 25  # bytes; the largest here has 3 MB, a zip bomb has more
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class SampleSubmission:
     """The columns and ids of a right submission.
 
     Attributes:
-        place: where this is from, in words or as a path.
+        place: where this is from, as a path or a description.
         columns: (id column, label column).
         ids: the ids as text, in their order.
     """
@@ -41,27 +45,27 @@ def find(competition: Competition, data_dir: str | pathlib.Path = "data") -> Sam
     """
     from kit.loaders import kaggle_files
 
-    files = kaggle_files.locate(competition.name, data_dir)
-    if files is None:
+    there = kaggle_files.locate(competition.name, data_dir)
+    if there is None:
         raise UserError(
             f"{pathlib.Path(data_dir) / competition.name} has none of Kaggle's files to check against; get them with "
             f"`python -m kit.download {competition.name}`."
         )
     name = competition.files.sample_submission
-    with files.open(name) as stream:
-        return _parse(stream.read(), files.where(name), competition)
+    with there.open(name) as stream:
+        return _parse(stream.read(LARGEST), there.where(name), competition)
 
 
-def of(given, competition: Competition) -> SampleSubmission:
+def of(given: Any, competition: Competition) -> SampleSubmission:
     """Return the sample submission given as: a path, a table with `columns`, ids (m,), or one already read."""
     if isinstance(given, SampleSubmission):
         return given
     if isinstance(given, (str, os.PathLike)):
         path = pathlib.Path(given)
         try:
-            return _parse(path.read_bytes(), str(path), competition)
+            return _parse(files.content(path, LARGEST), str(path), competition)
         except OSError as error:
-            raise UserError(f"{path} cannot be read ({error.strerror}).") from None
+            raise UserError(f"{path} cannot be read ({error.strerror}); give the sample submission.") from None
     columns = (competition.id_column, competition.label_column)
     if hasattr(given, "columns"):
         ids = given[competition.id_column]
@@ -71,13 +75,20 @@ def of(given, competition: Competition) -> SampleSubmission:
 
 def _parse(content: bytes, place: str, competition: Competition) -> SampleSubmission:
     columns = (competition.id_column, competition.label_column)
+    ids = []
     try:
-        rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+        right = tuple(next(reader, ())) == columns
+        for row in reader:
+            right = right and len(row) == 2
+            if not right:
+                break
+            ids.append(row[0])
     except (UnicodeDecodeError, csv.Error):
-        rows = []
-    if not rows or tuple(rows[0]) != columns or any(len(row) != 2 for row in rows) or len(rows) == 1:
+        right = False
+    if not right or not ids:
         raise UserError(
             f"{place} is not the sample submission of {competition.name} ({','.join(columns)}); get it again: "
             f"`python -m kit.download {competition.name}`."
         )
-    return SampleSubmission(place, columns, [row[0] for row in rows[1:]])
+    return SampleSubmission(place, columns, ids)

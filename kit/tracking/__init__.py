@@ -11,6 +11,7 @@ figures/             PNGs
 .working/            what an unfinished run goes on from; removed last
 """
 
+from kit.tracking import arrays
 from kit.tracking.find import every, find, place, reference, unfinished, unused
 from kit.tracking.fingerprint import fingerprint
 from kit.tracking.run import RUNS, SUBMISSIONS, Run, Snapshot
@@ -26,6 +27,7 @@ __all__ = [
     "Metrics",
     "Run",
     "Snapshot",
+    "arrays",
     "every",
     "find",
     "fingerprint",

@@ -11,13 +11,15 @@ import pathlib
 import stat
 import warnings
 import zipfile
+from collections.abc import Collection
 from typing import BinaryIO
 
 import numpy as np
 
 from kit.errors import UserError
 
-LARGEST = 1 << 31  # bytes; the probabilities of a million images and 200 classes have 0.8 GB
+LARGEST = 1 << 31  # bytes of probabilities; those of a million images and 200 classes have 0.8 GB
+LARGEST_STATE = 1 << 35  # bytes of a training's state: weights, momenta and averages of a large network
 TRAIN_AGAIN = "train the run again"
 
 
@@ -48,12 +50,15 @@ def shape(path: pathlib.Path) -> tuple[int, ...]:
         return _header(file, _size(file), path, TRAIN_AGAIN)[0]
 
 
-def read_all(path: pathlib.Path, remedy: str = TRAIN_AGAIN) -> dict[str, np.ndarray]:
+def read_all(
+    path: pathlib.Path, remedy: str = TRAIN_AGAIN, names: Collection[str] | None = None
+) -> dict[str, np.ndarray]:
     """Read a `.npz` file that `numpy.savez` wrote, every checksum compared.
 
     Args:
         path: the file.
         remedy: what to do if it is damaged.
+        names: of the arrays that are wanted; None for all.
 
     Returns:
         The arrays by name; no objects.
@@ -61,13 +66,15 @@ def read_all(path: pathlib.Path, remedy: str = TRAIN_AGAIN) -> dict[str, np.ndar
     Raises:
         UserError: the file is missing, not a regular file, damaged or too large.
     """
-    with _opened(path, remedy) as file:
+    with _opened(path, remedy, LARGEST_STATE) as file:
         try:
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
                 if any(one.compress_type != zipfile.ZIP_STORED or one.file_size > _size(file) for one in members):
                     raise _damaged(path, "it is not what was written", remedy)
-                content = {one.filename.removesuffix(".npy"): archive.read(one) for one in members}
+                named = {one.filename.removesuffix(".npy"): one for one in members}
+                wanted = {name: named[name] for name in (named if names is None else names)}
+                content = {name: archive.read(one) for name, one in wanted.items()}
         except UserError:
             raise
         except Exception as error:  # zipfile raises seven kinds for damaged archives, struct.error among them
@@ -75,12 +82,12 @@ def read_all(path: pathlib.Path, remedy: str = TRAIN_AGAIN) -> dict[str, np.ndar
     return {name: _array(io.BytesIO(part), len(part), path, remedy).copy() for name, part in content.items()}
 
 
-def _opened(path: pathlib.Path, remedy: str) -> BinaryIO:
+def _opened(path: pathlib.Path, remedy: str, largest: int = LARGEST) -> BinaryIO:
     try:
         state = os.stat(path)
         if not stat.S_ISREG(state.st_mode):
             raise UserError(f"{path} is not a file; remove it, and {remedy}.")
-        if state.st_size > LARGEST:
+        if state.st_size > largest:
             raise UserError(f"{path} has {state.st_size / 1e9:,.0f} GB, more than a run can have; {remedy}.")
         return open(path, "rb")
     except FileNotFoundError:

@@ -85,7 +85,7 @@ class Run:
         Raises:
             UserError: one between them is missing.
         """
-        paths = list(itertools.takewhile(os.path.exists, map(self.network_path, itertools.count())))
+        paths = list(itertools.takewhile(os.path.isfile, map(self.network_path, itertools.count())))
         if len(paths) < sum(1 for _ in self.folder.glob("fold-*.keras")):
             raise UserError(f"{self.network_path(len(paths))} is missing; put it back, or train the run again.")
         return paths

@@ -132,11 +132,11 @@ def _whole_recipe(fields: Any, where: str) -> Recipe:
     if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
         raise UserError(f"{where}: is not a mapping of fields to values.")
     if missing := [name for name in FIELDS if name not in fields]:
-        raise UserError(f"{where}.{missing[0]}: is missing.")
+        raise UserError(f"{where}: {missing[0]} is missing.")
     try:
         return Recipe(**fields)
     except UserError as error:
-        raise UserError(f"{where}.{error}") from None
+        raise UserError(f"{where}: {error}") from None
 
 
 class MemberMetrics(_Schema):

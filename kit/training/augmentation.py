@@ -1,9 +1,9 @@
-"""Augmentation in two halves: the host draws a few numbers an image, the accelerator bends the pixels.
+"""Augmentation in two halves: the host draws a few numbers an image, the accelerator warps the pixels.
 
 `draw` makes an epoch's random numbers with NumPy, so that they depend on the seed and the epoch alone: the same on
 every Keras backend and for any number of devices, and a resumed training draws what it would have drawn. `Augment` is
-a layer inside the compiled step: uint8 images in, float32 images out, all of shift, rotation, zoom, shear, flip and
-elastic distortion by one bilinear interpolation.
+a layer inside the compiled step: uint8 images in, float32 images out. One bilinear interpolation does all of shift,
+rotation, zoom, shear, flip and elastic distortion.
 """
 
 import math
@@ -18,50 +18,27 @@ ELASTIC_GRID = 5
 """Side of the grid of random displacements that the elastic distortion interpolates between."""
 
 
-def draw(recipe: Recipe, count: int, image_shape: tuple[int, int, int], epoch: int, rng: np.random.Generator) -> dict:
+def draw(
+    recipe: Recipe, count: int, image_shape: tuple[int, int, int], epoch: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
     """Draw the numbers that augment `count` images in epoch `epoch` (counted from 0).
 
-    Returns the arrays that `Augment` reads; only those that the recipe needs, so an empty dict means no augmentation:
-        affine (count, 6) float32: from a pixel of the new image to its place in the old one,
+    Returns:
+        The arrays that `Augment` reads, only those that the recipe needs; empty means no augmentation:
+        affine (count, 6) float32: from a pixel of the new image to its position in the old one,
             x' = a·x + b·y + c, y' = d·x + e·y + f, in pixels from the image's centre;
         elastic (count, 5, 5, 2) float32: displacements in pixels (x, y) on a coarse grid;
-        cutout (count, 4) float32: the erased box, x0, y0, x1, y1;
-        mix (count,) float32: the image's own share, the rest is its partner's (MixUp);
-        mix_box (count, 4) float32: the box that the partner fills (CutMix).
+        cutout (count, 4) float32: the erased box, x0, y0, x1, y1.
     """
     height, width, _ = image_shape
-    numbers = {}
+    numbers: dict[str, np.ndarray] = {}
     if recipe.shift or recipe.rotate or recipe.zoom or recipe.shear or recipe.flip != "none":
         numbers["affine"] = _affine(recipe, count, epoch, rng)
     if recipe.elastic:
         numbers["elastic"] = rng.normal(0, recipe.elastic, (count, ELASTIC_GRID, ELASTIC_GRID, 2)).astype(np.float32)
     if recipe.cutout:
-        numbers["cutout"] = _boxes(np.full(count, recipe.cutout), height, width, rng)
-    if recipe.cutmix and recipe.mixup:
-        use_box = rng.random(count) < 0.5
-        share, box = _mixup(recipe, count, rng), _cutmix(recipe, count, height, width, rng)
-        numbers["mix"] = np.where(use_box, 1, share).astype(np.float32)
-        numbers["mix_box"] = np.where(use_box[:, None], box, 0).astype(np.float32)
-    elif recipe.mixup:
-        numbers["mix"] = _mixup(recipe, count, rng)
-    elif recipe.cutmix:
-        numbers["mix_box"] = _cutmix(recipe, count, height, width, rng)
+        numbers["cutout"] = _boxes(recipe.cutout, count, height, width, rng)
     return numbers
-
-
-def own_share(numbers: dict[str, np.ndarray], image_shape: tuple[int, int, int]) -> np.ndarray | None:
-    """How much of each mixed image is its own, (n,) float32 in 0–1, or None where nothing is mixed."""
-    share = numbers.get("mix")
-    if "mix_box" in numbers:
-        x0, y0, x1, y1 = numbers["mix_box"].T
-        outside = 1 - (x1 - x0) * (y1 - y0) / (image_shape[0] * image_shape[1])
-        share = outside if share is None else share * outside
-    return share
-
-
-def shapes(numbers: dict[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
-    """The shape of one image's numbers, by name."""
-    return {name: array.shape[1:] for name, array in numbers.items()}
 
 
 @keras.saving.register_keras_serializable(package="kit")
@@ -77,16 +54,8 @@ class Augment(keras.layers.Layer):
         self.fill_mode = fill_mode
 
     def call(self, inputs):
-        """Mix, bend, erase, in this order; each only if its numbers are there."""
+        """Warp, then erase; each only if its numbers are there."""
         images = ops.cast(inputs["images"], "float32")
-        if "partners" in inputs:
-            partners = ops.cast(inputs["partners"], "float32")
-            own = ops.ones_like(images[..., :1])
-            if "mix_box" in inputs:
-                own = own * (1 - _inside(inputs["mix_box"], images.shape))
-            if "mix" in inputs:
-                own = own * ops.reshape(inputs["mix"], (-1, 1, 1, 1))
-            images = own * images + (1 - own) * partners
         if "affine" in inputs or "elastic" in inputs:
             images = _resample(images, inputs.get("affine"), inputs.get("elastic"), self.fill_mode)
         if "cutout" in inputs:
@@ -114,14 +83,14 @@ def affine(
     shear: np.ndarray,
     mirror: np.ndarray,
 ) -> np.ndarray:
-    """Write movements as the numbers that `Augment` reads, all arguments (n,), the result (n, 6) float32.
+    """Return affine transformations as the numbers that `Augment` reads, (n, 6) float32; all arguments are (n,).
 
     Args:
-        shift_x, shift_y: pixels by which the picture moves right and down.
+        shift_x, shift_y: pixels by which the image moves right and down.
         degrees: clockwise rotation.
         zoom: factor of its size.
         shear: degrees by which upright lines lean to the left.
-        mirror: whether it is mirrored left to right.
+        mirror: whether it is flipped left to right.
     """
     shift_x, shift_y, zoom = np.asarray(shift_x), np.asarray(shift_y), np.asarray(zoom)
     angle, lean = np.deg2rad(degrees), np.tan(np.deg2rad(shear))
@@ -138,12 +107,12 @@ def _affine(recipe: Recipe, count: int, epoch: int, rng: np.random.Generator) ->
     mirror = np.zeros(count, bool)
     if recipe.flip == "random":
         mirror = rng.random(count) < 0.5
-    elif recipe.flip == "alternating":  # each image mirrored in every second epoch, half of them in the first
+    elif recipe.flip == "alternating":  # each image is flipped in every second epoch, half of them in the first
         mirror = (np.arange(count) + epoch) % 2 == 1
     shift_x, shift_y = uniform(recipe.shift), uniform(recipe.shift)
     if recipe.shift % 1 == 0 and not (recipe.rotate or recipe.zoom or recipe.shear or recipe.elastic):
-        # By whole pixels, all equally likely. Between pixels a picture is blurred, which nothing else here would do to
-        # it; a network then meets sharp ones only when it predicts.
+        # By whole pixels, all equally likely: parts of a pixel would blur the image, which nothing else here does, and
+        # the network would learn from blurred images and predict sharp ones.
         shift_x, shift_y = rng.integers(-int(recipe.shift), int(recipe.shift), (2, count), endpoint=True)
     return affine(
         shift_x, shift_y, uniform(recipe.rotate), np.exp(uniform(math.log1p(recipe.zoom))), uniform(recipe.shear),
@@ -151,31 +120,19 @@ def _affine(recipe: Recipe, count: int, epoch: int, rng: np.random.Generator) ->
     )  # fmt: skip
 
 
-def _boxes(side: np.ndarray, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Boxes of side `side` around a random pixel, cut off at the image's edges: (n, 4) float32, whole numbers."""
-    x, y = rng.integers(0, width, len(side)), rng.integers(0, height, len(side))
+def _boxes(side: int, count: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """Boxes of side `side` around a random pixel, cut off at the image's edges: (count, 4) float32, whole numbers."""
+    x, y = rng.integers(0, width, count), rng.integers(0, height, count)
     x0, y0 = x - side // 2, y - side // 2
     box = np.stack([x0, y0, x0 + side, y0 + side], axis=1)
     return np.clip(box, 0, [width, height, width, height]).astype(np.float32)
 
 
-def _mixup(recipe: Recipe, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Zhang et al. 2017, https://arxiv.org/abs/1710.09412; the own share is the larger one."""
-    share = rng.beta(recipe.mixup, recipe.mixup, count)
-    return np.maximum(share, 1 - share).astype(np.float32)
-
-
-def _cutmix(recipe: Recipe, count: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Yun et al. 2019, https://arxiv.org/abs/1905.04899, with square boxes."""
-    area = rng.beta(recipe.cutmix, recipe.cutmix, count)
-    return _boxes(np.round(np.sqrt(area) * min(height, width)).astype(int), height, width, rng)
-
-
 def _erased(images, box):
     """`images` with their own mean colour inside `box`.
 
-    DeVries and Taylor 2017, https://arxiv.org/abs/1708.04552, write zeros into normalised pictures, which is the mean.
-    Black squares would give batch norm statistics that no picture without them has.
+    DeVries and Taylor 2017, https://arxiv.org/abs/1708.04552, write zeros into normalised images, which is the mean.
+    Black squares would give batch norms statistics that images without them do not have.
     """
     inside = _inside(box, images.shape)
     return images + inside * (ops.mean(images, axis=(1, 2), keepdims=True) - images)
@@ -191,7 +148,7 @@ def _inside(box, shape):
 
 
 def _resample(images, affine_numbers, elastic, fill_mode):
-    """Read every pixel of the new images from its place in the old ones, by one bilinear interpolation."""
+    """Read every pixel of the new images from its position in the old ones, by one bilinear interpolation."""
     _, height, width, channels = images.shape
     x = ops.reshape(ops.arange(width, dtype="float32") - (width - 1) / 2, (1, 1, -1))
     y = ops.reshape(ops.arange(height, dtype="float32") - (height - 1) / 2, (1, -1, 1))
@@ -202,12 +159,12 @@ def _resample(images, affine_numbers, elastic, fill_mode):
         from_x, from_y = a * x + b * y + c, d * x + e * y + f
     if elastic is not None:
         rows, columns = _spline(height), _spline(width)
-        push = ops.einsum("hg,ngkd,wk->nhwd", rows, elastic, columns)
-        from_x, from_y = from_x + push[..., 0], from_y + push[..., 1]
+        displacement = ops.einsum("hg,ngkd,wk->nhwd", rows, elastic, columns)
+        from_x, from_y = from_x + displacement[..., 0], from_y + displacement[..., 1]
     from_x, from_y = from_x + (width - 1) / 2, from_y + (height - 1) / 2
     if fill_mode == "reflect":
         from_x, from_y = _reflected(from_x, width), _reflected(from_y, height)
-    # A rim of one pixel of zeros, and places held within it, fade the picture out where nothing is.
+    # One pixel of zeros around the image, and positions clipped to it, let the image fade out at its edges.
     padded = ops.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
     from_x, from_y = ops.clip(from_x, -1, width) + 1, ops.clip(from_y, -1, height) + 1
     left, top = ops.minimum(ops.floor(from_x), width), ops.minimum(ops.floor(from_y), height)
@@ -216,9 +173,9 @@ def _resample(images, affine_numbers, elastic, fill_mode):
     # One flat gather: on CPU three times as fast as take_along_axis per image.
     pixels = ops.reshape(padded, (-1, channels))
     image = ops.reshape(ops.arange(ops.shape(images)[0], dtype="int32") * (row * (height + 2)), (-1, 1, 1))
-    place = ops.cast(top * row + left, "int32") + image
-    upper = _between(ops.take(pixels, place, axis=0), ops.take(pixels, place + 1, axis=0), right_share)
-    lower = _between(ops.take(pixels, place + row, axis=0), ops.take(pixels, place + row + 1, axis=0), right_share)
+    first = ops.cast(top * row + left, "int32") + image
+    upper = _between(ops.take(pixels, first, axis=0), ops.take(pixels, first + 1, axis=0), right_share)
+    lower = _between(ops.take(pixels, first + row, axis=0), ops.take(pixels, first + row + 1, axis=0), right_share)
     return _between(upper, lower, low_share)
 
 
@@ -226,15 +183,15 @@ def _between(first, second, share):
     return first + (second - first) * share
 
 
-def _reflected(place, size):
-    """Fold places outside 0 … size - 1 back in, as a mirror at the edge pixels' centres does."""
+def _reflected(position, size):
+    """Reflect positions outside 0 … size - 1 at the centres of the edge pixels."""
     period = 2 * (size - 1)
-    folded = ops.mod(ops.abs(place), period)
+    folded = ops.mod(ops.abs(position), period)
     return ops.minimum(folded, period - folded)
 
 
 def _spline(size: int) -> np.ndarray:
     """Weights (size, ELASTIC_GRID) float32 of a smooth interpolation from the coarse grid to the pixels."""
-    place = np.linspace(0, ELASTIC_GRID - 1, size)[:, None] - np.arange(ELASTIC_GRID)[None]
-    weights = np.exp(-(place**2))
+    distance = np.linspace(0, ELASTIC_GRID - 1, size)[:, None] - np.arange(ELASTIC_GRID)[None]
+    weights = np.exp(-(distance**2))
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

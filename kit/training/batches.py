@@ -27,21 +27,14 @@ class Batches:
         self.steps = len(images) // self.size
 
     def epoch(self, epoch: int) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
-        """Yield epoch `epoch`'s batches, counted from 0: what `learner` takes, and targets (size, classes) float32."""
+        """Yield epoch `epoch`'s batches, counted from 0: what `Augment` takes, and targets (size, classes) float32."""
         rng = np.random.default_rng([self.recipe.seed, self.stream, epoch])
         order = rng.permutation(len(self.images))
-        partner = rng.permutation(len(self.images))
         numbers = augmentation.draw(self.recipe, len(self.images), self.images.shape[1:], epoch, rng)
-        share = augmentation.own_share(numbers, self.images.shape[1:])
         for step in range(self.steps):
             rows = order[step * self.size : (step + 1) * self.size]
             inputs = {"images": self.images[rows], **{name: drawn[rows] for name, drawn in numbers.items()}}
-            targets = self.targets[rows]
-            if share is not None:
-                inputs["partners"] = self.images[partner[rows]]
-                own = share[rows, None]
-                targets = own * targets + (1 - own) * self.targets[partner[rows]]
-            yield inputs, targets
+            yield inputs, self.targets[rows]
 
     def input_shapes(self) -> dict[str, tuple[tuple[int, ...], str]]:
         """Shape without the batch, and dtype, of every input, by name."""
@@ -52,14 +45,14 @@ class Batches:
 class Epochs(keras.utils.PyDataset):
     """The batches of the epochs from `first` up to `last`, one after the other, by number.
 
-    By number and not as a generator: on several devices Keras takes a batch to look at and begins again, and from a
-    generator that batch would be gone.
+    By number and not as a generator: on several devices Keras takes a first batch for its shapes and begins again, and
+    from a generator that batch would be lost.
     """
 
     def __init__(self, batches: Batches, first: int, last: int):
         super().__init__()
         self.batches, self.first, self.last = batches, first, last
-        self._under_way: tuple[int, Iterator] = (-1, iter(()))
+        self._open: tuple[int, Iterator] = (-1, iter(()))
 
     def __len__(self) -> int:
         """How many batches there are in all."""
@@ -67,10 +60,10 @@ class Epochs(keras.utils.PyDataset):
 
     def __getitem__(self, number: int):
         """Batch `number`, counted from 0 over all epochs."""
-        expected, coming = self._under_way
+        expected, epoch = self._open
         if number != expected or number % self.batches.steps == 0:
-            coming = self.batches.epoch(self.first + number // self.batches.steps)
+            epoch = self.batches.epoch(self.first + number // self.batches.steps)
             for _ in range(number % self.batches.steps):
-                next(coming)
-        self._under_way = (number + 1, coming)
-        return next(coming)
+                next(epoch)
+        self._open = (number + 1, epoch)
+        return next(epoch)

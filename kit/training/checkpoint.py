@@ -1,16 +1,17 @@
 """The state of a training at the end of an epoch: everything that the next epoch depends on, in one file."""
 
-import contextlib
 import json
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-from kit import files
+from kit import files, tracking
 from kit.errors import UserError
+from kit.tracking import arrays
+
+ANEW = "remove it to train this fold from its start"
 
 
 def save(path: pathlib.Path, model: keras.Model, progress: dict[str, Any]) -> None:
@@ -19,8 +20,7 @@ def save(path: pathlib.Path, model: keras.Model, progress: dict[str, Any]) -> No
     `model.variables` holds the weights, the batch norms' statistics and the random state of dropout; the optimizer's
     hold the step, momenta and averages. Order and augmentation need no state: they follow from seed and epoch.
     """
-    arrays = {f"variable-{number}": np.asarray(value) for number, value in enumerate(_values(model))}
-    write_arrays(path, arrays, progress)
+    write_arrays(path, {f"variable-{number}": value for number, value in enumerate(_values(model))}, progress)
 
 
 def progress(path: pathlib.Path) -> dict[str, Any]:
@@ -29,11 +29,7 @@ def progress(path: pathlib.Path) -> dict[str, Any]:
     Raises:
         UserError: the file is damaged.
     """
-    with _opened(path) as file:
-        found = json.loads(str(file["notes"]))
-        if not isinstance(found["history"], list) or not found["history"]:
-            raise ValueError("no epoch is noted")
-        return found
+    return _notes(arrays.read_all(path, ANEW, ["notes"]), path)
 
 
 def load(path: pathlib.Path, model: keras.Model) -> None:
@@ -43,18 +39,18 @@ def load(path: pathlib.Path, model: keras.Model) -> None:
         UserError: the file is damaged, or belongs to another network or optimizer.
     """
     variables = _variables(model)
-    with _opened(path) as file:
-        values = [file[f"variable-{number}"] for number in range(len(file.files) - 1)]
+    named = arrays.read_all(path, ANEW)
+    values = [named[name] for name in (f"variable-{number}" for number in range(len(named))) if name in named]
     if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
         raise UserError(f"{path} belongs to another network or optimizer; remove it to train this fold anew.")
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
 
-def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray], notes: dict[str, Any]) -> None:
+def write_arrays(path: pathlib.Path, content: dict[str, np.ndarray], notes: dict[str, Any]) -> None:
     """Write arrays by name and plain values beside them into one `.npz`, whole or not at all."""
     with files.replacing(path) as fresh, fresh.open("wb") as file:
-        named: dict[str, Any] = {"notes": np.array(json.dumps(notes)), **arrays}
+        named: dict[str, Any] = {"notes": np.array(json.dumps(notes)), **content}
         np.savez(file, **named)
 
 
@@ -64,18 +60,21 @@ def read_arrays(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, An
     Raises:
         UserError: the file is damaged.
     """
-    with _opened(path) as file:
-        return {name: file[name] for name in file.files if name != "notes"}, json.loads(str(file["notes"]))
+    named = arrays.read_all(path, ANEW)
+    notes = _notes(named, path)
+    return {name: array for name, array in named.items() if name != "notes"}, notes
 
 
-@contextlib.contextmanager
-def _opened(path: pathlib.Path) -> Iterator[Any]:
+def _notes(named: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, Any]:
+    """The plain values, a `history` of at least one epoch among them."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            yield file
-    except Exception as error:  # numpy, zipfile, zlib and json each have kinds of their own for changed bytes
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise UserError(f"{path} is damaged ({reason}); remove it to train this fold from its start.") from None
+        notes = json.loads(str(named["notes"]))
+        rows = [[row[column] for column in (*tracking.history.COLUMNS, "stage")] for row in notes["history"]]
+        if not rows or not all(isinstance(value, int | float) for row in rows for value in row):
+            raise ValueError
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise UserError(f"{path} is damaged (its history cannot be read); {ANEW}.") from None
+    return notes
 
 
 def _variables(model: keras.Model) -> list:
@@ -86,4 +85,4 @@ def _variables(model: keras.Model) -> list:
 
 
 def _values(model: keras.Model) -> list[np.ndarray]:
-    return [keras.ops.convert_to_numpy(variable) for variable in _variables(model)]
+    return [np.asarray(keras.ops.convert_to_numpy(variable)) for variable in _variables(model)]

@@ -22,9 +22,10 @@ def check(wanted: str, batch_size: int) -> None:
         UserError: there are fewer devices than wanted, or the batch size is not a multiple of their number.
     """
     backend, accelerated = keras.backend.backend(), bool(accelerator())
-    available = len(keras.distribution.list_devices()) if backend in ("tensorflow", "jax") else 1
-    if not accelerated and backend == "tensorflow":
-        available = os.cpu_count() or 1  # TensorFlow can show the CPU as that many
+    if backend == "tensorflow" and not accelerated:
+        available = os.cpu_count() or 1  # TensorFlow can show the CPU as that many; asking it would settle on one
+    else:
+        available = len(keras.distribution.list_devices()) if backend in ("tensorflow", "jax") else 1
     count = (available if accelerated else 1) if wanted == "auto" else int(wanted)
     if count > available:
         kind = "accelerators" if accelerated else "CPU devices"

@@ -1,7 +1,8 @@
-"""The optimizers of a recipe: Keras's, and what it lacks: Muon for kernels, Lookahead, rates of each weight's own."""
+"""The optimizers of a recipe: Keras's, and what it lacks: Muon for kernels, Lookahead, per-weight learning rates."""
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -13,27 +14,27 @@ from kit.training.schedule import Schedule
 class Muon(keras.optimizers.AdamW):
     """Momentum whose steps are orthogonalised, for the kernels of convolutions; AdamW for all else.
 
-    A kernel is taken as a matrix of (height · width · channels in) × channels out, and moved by the nearest matrix all
-    of whose singular values are alike, so that no direction is learnt before the others. Steps have AdamW's size, so
-    that its learning rates serve: Jordan 2024, https://kellerjordan.github.io/posts/muon/, scaled as in
-    https://arxiv.org/abs/2502.16982. `keras.optimizers.Muon` leaves convolutions to AdamW, and does it to the dense
-    layers, of which the last one is better left out.
+    A kernel is taken as a matrix of (height · width · channels in) × channels out. Its step is the nearest matrix whose
+    singular values are all equal, so that no direction is learnt before the others. Steps have AdamW's size, so that
+    AdamW's learning rates serve: Jordan 2024, https://kellerjordan.github.io/posts/muon/, scaled as in
+    https://arxiv.org/abs/2502.16982. `keras.optimizers.Muon` does the opposite: it leaves convolutions to AdamW and
+    orthogonalises dense layers, also the last one, which is better left out.
     """
 
     POLYNOMIAL = 3.4445, -4.7750, 2.0315
     ROUNDS = 5
-    ADAMS_SIZE = 0.2  # root mean square of AdamW's steps, as a multiple of the rate
+    ADAMS_SIZE = 0.2  # root mean square of AdamW's steps, as a multiple of the learning rate
 
     def __init__(self, momentum: float = 0.9, compute_dtype: str = "float32", **options):
         super().__init__(**options)
         self.momentum = momentum
         self.compute_dtype = compute_dtype  # of the iteration, which forgives bfloat16's errors
-        self._kernel_momenta: list | None = None
+        self._kernel_momenta: list = []
 
     def build(self, variables):
         """Add a momentum for each kernel."""
         super().build(variables)
-        if self._kernel_momenta is None:
+        if not self._kernel_momenta:
             self._kernel_momenta = [
                 self.add_variable_from_reference(weight, name="kernel_momentum") if len(weight.shape) == 4 else None
                 for weight in variables
@@ -71,7 +72,6 @@ FAMILIES = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
     "rmsprop": keras.optimizers.RMSprop,
-    "lion": keras.optimizers.Lion,
     "muon": Muon,
 }
 
@@ -83,10 +83,10 @@ def build(recipe: Recipe, network: keras.Model, steps: int, unfrozen: Sequence[k
         recipe: says which one, and everything about it.
         network: whose `trainable_variables` it will move.
         steps: how many the schedule spans.
-        unfrozen: layers whose weights move at the recipe's `unfreeze_factor`.
+        unfrozen: layers whose learning rate is multiplied by the recipe's `unfreeze_factor`.
     """
     family = FAMILIES[recipe.optimizer]
-    options = {
+    options: dict[str, Any] = {
         "learning_rate": Schedule(
             recipe.schedule,
             recipe.learning_rate,
@@ -96,7 +96,6 @@ def build(recipe: Recipe, network: keras.Model, steps: int, unfrozen: Sequence[k
             recipe.snapshots or 1,
         ),
         "weight_decay": 0.0 if issubclass(family, keras.optimizers.AdamW) else None,  # AdamW insists on a number
-        "global_clipnorm": recipe.clip_norm or None,
         "use_ema": recipe.ema > 0,
         "ema_momentum": recipe.ema or 0.99,
     }
@@ -106,20 +105,19 @@ def build(recipe: Recipe, network: keras.Model, steps: int, unfrozen: Sequence[k
         options["nesterov"] = True
     if recipe.optimizer == "muon" and network.compute_dtype == "bfloat16":
         options["compute_dtype"] = "bfloat16"
-    optimizer = _steered(family)(**options)
-    weights = network.trainable_variables
-    optimizer.steer(
+    optimizer = _with_lookahead(family)(**options)
+    optimizer.configure(
         recipe.lookahead,
-        _follow(recipe, steps),
+        _lookahead_alpha(recipe, steps),
         _decays(recipe, network),
-        _multiples(recipe, network, unfrozen),
+        _factors(recipe, network, unfrozen),
     )
-    optimizer.build(weights)
+    optimizer.build(network.trainable_variables)
     return optimizer
 
 
-def _follow(recipe, steps):
-    """How far Lookahead's slow weights follow in a step counted from 1: a share, as a function of the step."""
+def _lookahead_alpha(recipe, steps):
+    """Return Lookahead's alpha, the share that slow weights follow, as a function of the step, counted from 1."""
     if not recipe.lookahead_decay:
         return lambda step: recipe.lookahead_alpha
     return lambda step: 1.0 - (1.0 - recipe.lookahead_alpha) * (ops.cast(step, "float32") / steps) ** 3
@@ -131,45 +129,45 @@ def _norm_biases(network):
 
 
 def _decays(recipe, network):
-    """Each trainable weight's decay, as a multiple of its rate.
+    """Return each trainable weight's decay, as a multiple of its learning rate.
 
-    Norms' biases with a rate of their own decay by as much a step as the kernels, as airbench's do: at 64 times the
-    rate, without any decay, they would wander off.
+    Norm biases with a learning rate of their own decay by as much a step as the kernels, as airbench's do: at 64 times
+    the learning rate they would grow without bounds.
     """
-    biases = _norm_biases(network) if recipe.norm_bias_factor > 1 else {}
+    biases = _norm_biases(network) if recipe.norm_bias_factor > 1 else set()
     decays = []
     for weight in network.trainable_variables:
-        alone = recipe.weight_decay / recipe.norm_bias_factor if id(weight) in biases else 0.0
-        decays.append(recipe.weight_decay if len(weight.shape) > 1 else alone)
+        of_bias = recipe.weight_decay / recipe.norm_bias_factor if id(weight) in biases else 0.0
+        decays.append(recipe.weight_decay if len(weight.shape) > 1 else of_bias)
     return decays
 
 
-def _multiples(recipe, network, unfrozen):
-    """Each trainable weight's learning rate, as a multiple of the schedule's."""
+def _factors(recipe, network, unfrozen):
+    """Return each trainable weight's learning rate, as a multiple of the schedule's."""
     slow = {id(weight) for layer in unfrozen for weight in layer.weights}
     biases = _norm_biases(network)
-    multiples = []
+    factors = []
     for weight in network.trainable_variables:
         own = recipe.norm_bias_factor if id(weight) in biases else 1.0
-        multiples.append(own * (recipe.unfreeze_factor if id(weight) in slow else 1.0))
-    return multiples
+        factors.append(own * (recipe.unfreeze_factor if id(weight) in slow else 1.0))
+    return factors
 
 
 @functools.cache
-def _steered(base: type) -> type:
-    """A subclass of the Keras optimizer `base` with Lookahead, and rates and decay of each weight's own."""
+def _with_lookahead(base: type) -> type:
+    """Return a subclass of the Keras optimizer `base` with Lookahead, and with learning rate and decay per weight."""
 
-    class Steered(base):
-        def steer(self, lookahead: int, follow: Callable, decays: list[float], multiples: list[float]) -> None:
-            """Say how, before `build`; the lists have a number for each weight."""
-            self._lookahead, self._follow = lookahead, follow
-            self._decays, self._multiples = decays, multiples
-            self._slow_weights = []
+    class Extended(base):
+        def configure(self, interval: int, alpha: Callable, decays: list[float], factors: list[float]) -> None:
+            """Set, before `build`, Lookahead's interval in steps and its alpha; and a decay and a factor per weight."""
+            self._interval, self._alpha = interval, alpha
+            self._decays, self._factors = decays, factors
+            self._slow_weights: list = []
 
         def build(self, variables):
             first = not self.built
             super().build(variables)
-            if first and self._lookahead:
+            if first and self._interval:
                 self._slow_weights = [
                     self.add_variable_from_reference(weight, name="slow_weights") for weight in variables
                 ]
@@ -177,15 +175,15 @@ def _steered(base: type) -> type:
                     slow.assign(ops.copy(weight))  # JAX hands over its arrays: one for both would be freed twice
 
         def update_step(self, gradient, variable, learning_rate):
-            at = self._get_variable_index(variable)
-            if self._multiples[at] != 1:
-                learning_rate = learning_rate * self._multiples[at]
-            if self._decays[at]:
-                # Keras's own weight decay would take the schedule's rate and not the weight's own.
-                self.assign_sub(variable, ops.convert_to_tensor(variable) * self._decays[at] * learning_rate)
+            index = self._get_variable_index(variable)
+            if self._factors[index] != 1:
+                learning_rate = learning_rate * self._factors[index]
+            if self._decays[index]:
+                # Keras's own weight decay would take the schedule's learning rate, without the weight's factor.
+                self.assign_sub(variable, ops.convert_to_tensor(variable) * self._decays[index] * learning_rate)
             super().update_step(gradient, variable, learning_rate)
-            if self._lookahead:
-                self._look_ahead(variable)
+            if self._interval:
+                self._follow(variable)
 
         def _all_reduce_sum_gradients(self, grads_and_vars):
             """On one device, do without TensorFlow's sum over devices.
@@ -196,17 +194,17 @@ def _steered(base: type) -> type:
                 return grads_and_vars
             return super()._all_reduce_sum_gradients(grads_and_vars)
 
-        def _look_ahead(self, fast):
+        def _follow(self, fast):
             """Zhang et al. 2019, https://arxiv.org/abs/1907.08610: every k steps the slow weights follow the fast.
 
             A choice by `where` and not by `cond`, so that the step stays one graph on every backend.
             """
             slow = self._slow_weights[self._get_variable_index(fast)]
             ahead, behind = ops.convert_to_tensor(fast), ops.convert_to_tensor(slow)
-            due = ops.equal((self.iterations + 1) % self._lookahead, 0)
-            followed = behind + self._follow(self.iterations + 1) * (ahead - behind)
+            due = ops.equal((self.iterations + 1) % self._interval, 0)
+            followed = behind + self._alpha(self.iterations + 1) * (ahead - behind)
             self.assign(fast, ops.where(due, followed, ahead))
             self.assign(slow, ops.where(due, followed, behind))
 
-    Steered.__name__ = f"Steered{base.__name__}"
-    return Steered
+    Extended.__name__ = f"Extended{base.__name__}"
+    return Extended

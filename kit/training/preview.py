@@ -1,4 +1,4 @@
-"""What the network is shown: the first images of a training, before and after augmentation."""
+"""The first images of a training, before and after augmentation."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ COUNT = 16
 
 
 def batch(dataset: Dataset, recipe: Recipe) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return some training images as they are and as the first epoch shows them.
+    """Return some training images, and their augmented copies of the first epoch.
 
     Returns:
         Two arrays (16 or fewer, h, w, c) uint8; the second is None where the recipe does not augment.
@@ -21,5 +21,5 @@ def batch(dataset: Dataset, recipe: Recipe) -> tuple[np.ndarray, np.ndarray | No
     inputs, _ = next(Batches(images, np.eye(len(images), dtype=np.float32), recipe).epoch(0))
     if len(inputs) == 1:
         return images, None
-    bent = keras.ops.convert_to_numpy(Augment(recipe.fill_mode)(inputs))
-    return inputs["images"], np.clip(np.round(bent), 0, 255).astype(np.uint8)
+    augmented = keras.ops.convert_to_numpy(Augment(recipe.fill_mode)(inputs))
+    return inputs["images"], np.clip(np.round(augmented), 0, 255).astype(np.uint8)

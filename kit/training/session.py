@@ -96,6 +96,7 @@ def _fold(training, run, fold, timings, callbacks):
     done = run.working / f"fold-{fold}.npz"
     if done.exists() and run.network_path(fold).exists():
         arrays, notes = checkpoint.read_arrays(done)
+        _check_part(training, fold, arrays, notes, done)
         return arrays | notes
     if len(training.folds) > 1:
         print(f"fold {fold + 1} of {len(training.folds)}")
@@ -121,6 +122,20 @@ def _fold(training, run, fold, timings, callbacks):
     keras.backend.clear_session(free_memory=True)
     gc.collect()
     return arrays | notes
+
+
+def _check_part(training, fold, arrays, notes, path):
+    """Refuse what a fold has left if it is not of this training.
+
+    Raises:
+        UserError: arrays are missing or of another shape.
+    """
+    groups, classes = len(training.transforms), training.dataset.competition.classes
+    counts = {"oof": len(training.folds[fold][1]), "test": len(training.dataset.test_images)}
+    numbers = ["", *(f"-{number}" for number in range(training.recipe.snapshots))]
+    wanted = {f"{name}{number}": (groups, count, classes) for name, count in counts.items() for number in numbers}
+    if {name: array.shape for name, array in arrays.items()} != wanted or not isinstance(notes.get("parameters"), int):
+        raise UserError(f"{path} is not of this training; {checkpoint.ANEW}.")
 
 
 def _predicted(training, network, split, paths):

@@ -19,7 +19,7 @@ def build(
     """Build the recipe's network and give it the weights that it starts from.
 
     Args:
-        recipe: `model`, `options`, `dropout`, `weights` and `unfreeze` count; what is to be unfrozen is frozen first.
+        recipe: `model`, `options`, `weights` and `unfreeze` count; what is to be unfrozen is frozen first.
         competition: says image shape and classes; weights of another competition leave the last layer new.
         lineage: the runs that weights come from.
         fold: which fold will train it, and so which of another run's networks it may start from.
@@ -32,10 +32,6 @@ def build(
         UserError: an option or the weights do not fit the network; says why.
     """
     known, options = zoo.options(recipe.model), dict(recipe.options)
-    if recipe.dropout >= 0:
-        if "dropout" not in known:
-            raise UserError(f"dropout: {recipe.model} has no dropout layers to set.")
-        options["dropout"] = recipe.dropout
     if "runs" in known:
         options["runs"] = [load(lineage.network_path(run, recipe.folds, fold)) for run in lineage.members]
     source = _source(recipe, lineage, fold)
@@ -47,7 +43,7 @@ def build(
     elif recipe.weights not in ("", "none") and source is None:
         raise UserError(f"weights: {recipe.model} can start from a run or a .keras file, not from {recipe.weights!r}.")
     network = zoo.build(recipe.model, competition.image_shape, competition.classes, **options)
-    adapt = zoo.builder(recipe.model).adapt
+    adapt = getattr(zoo.builder(recipe.model), "adapt", None)
     if adapt and images is not None:
         adapt(network, images)
     taken = []

@@ -27,7 +27,7 @@ def neuron(inputs: Sequence[float], weights: Sequence[float], bias: float) -> st
     if len(inputs) != len(weights):
         raise ValueError(f"{len(inputs)} inputs and {len(weights)} weights: give each input one weight.")
     total = float(np.dot(inputs, weights) + bias)
-    figure = style.sheet(12, FIGURE_HEIGHT)
+    figure = style.new_figure(12, FIGURE_HEIGHT)
     axes = _paper(figure, (0, 12), (-0.4, 4.4))
     heights = np.linspace(4, 0.7, len(inputs))
     middle = 2.35
@@ -77,7 +77,7 @@ def sliding_window(image: np.ndarray, window: np.ndarray, row: int, column: int)
         (sums, "the sum, at its place", None, (row, column, 1, 1)),
     ]
     widths = [numbers.shape[1] for numbers, *_ in panels]
-    figure = style.sheet(CELL * (sum(widths) + 5), CELL * (image.shape[0] + 1.6))
+    figure = style.new_figure(CELL * (sum(widths) + 5), CELL * (image.shape[0] + 1.6))
     for axes, (numbers, title, colours, frame) in zip(
         figure.subplots(1, len(panels), width_ratios=widths), panels, strict=True
     ):
@@ -100,18 +100,18 @@ def descents(paths: Mapping[str, Sequence[np.ndarray]], steepness: np.ndarray) -
         steepness: (2,) positive numbers.
     """
     ways = {name: np.asarray(path) for name, path in paths.items()}
-    figure = style.sheet(15, 5.4)
+    figure = style.new_figure(15, 5.4)
     valley, curves = figure.subplots(1, 2, width_ratios=[1.5, 1])
     reach = 1.15 * np.abs(np.concatenate(list(ways.values()))).max(0)
     x, y = (np.linspace(-far, far, 200) for far in reach)
     heights = (steepness * np.stack(np.meshgrid(x, y), -1) ** 2).sum(-1) / 2
     valley.contourf(x, y, np.sqrt(heights), levels=14, cmap="Greys", alpha=0.45)
-    for (name, way), colour in zip(ways.items(), style.spread(len(ways)), strict=True):
+    for (name, way), colour in zip(ways.items(), style.distinct_colours(len(ways)), strict=True):
         valley.plot(*way.T, color=colour, linewidth=2, marker="o", markersize=4, label=name)
         curves.plot((steepness * way**2).sum(-1) / 2, color=colour, linewidth=2.4, label=name)
     valley.plot(0, 0, "*", color="black", markersize=15, zorder=5)
-    style.plain(valley, "the way down; the star is the lowest point", "weight 1", "weight 2").grid(False)
-    style.plain(curves, "loss after each step", "step", "loss (log scale)").set_yscale("log")
+    style.format_axes(valley, "the way down; the star is the lowest point", "weight 1", "weight 2").grid(False)
+    style.format_axes(curves, "loss after each step", "step", "loss (log scale)").set_yscale("log")
     curves.legend(fontsize=style.SMALL)
     return figure
 

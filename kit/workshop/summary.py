@@ -69,7 +69,7 @@ def certificate(who: str, entries: list[Entry]) -> style.Figure:
     if not entries:
         raise UserError("a certificate needs at least one network.")
     best = max(entries, key=lambda one: (one.score is not None, one.score or one.accuracy))
-    figure = style.sheet(11, 4.6 + 0.45 * len(entries))
+    figure = style.new_figure(11, 4.6 + 0.45 * len(entries))
     axes = figure.subplots()
     axes.set(xlim=(0, 1), ylim=(0, 1))
     axes.set_xticks([])

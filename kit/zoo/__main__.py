@@ -1,50 +1,59 @@
-"""python -m kit.zoo: every network's parameters, arithmetic and published accuracy, as Markdown tables."""
+"""python -m kit.zoo: the networks' parameters, arithmetic and published accuracy; or one network and its options."""
 
-import argparse
+import shutil
+from collections.abc import Iterable
 
 from kit import competitions, zoo
 from kit.backend import start_keras
-from kit.command_line import DONE, command
+from kit.command_line import DONE, Parser, command
+
+NARROWEST, WIDEST = 80, 100
 
 
 @command
 def main(argv: list[str] | None = None) -> int:
-    """Build every network for the images of one competition or of all; print a table for each."""
-    parser = argparse.ArgumentParser(
-        prog="python -m kit.zoo",
-        description="Build every network of the zoo; print its parameters, arithmetic and published accuracy.",
-    )
-    names = competitions.names()
-    parser.add_argument("--competition", metavar="NAME", help=f"one of {', '.join(names)}; all by default")
-    wanted = parser.parse_args(argv).competition
-    chosen = [competitions.get(name) for name in ([wanted] if wanted else names)]
+    """Build the networks for the images of one competition or of all, and print what they cost."""
+    arguments = _parser().parse_args(argv)
+    names = [arguments.competition] if arguments.competition else competitions.names()
+    chosen = [competitions.get(name) for name in names]
+    if arguments.network:
+        zoo.find(arguments.network)
     start_keras()
-    print("\n\n".join("\n".join(_table(rules)) for rules in chosen))
+    from kit.zoo import table
+
+    width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
+    if arguments.network:
+        _show(table.description(arguments.network, chosen, width))
+        return DONE
+    for number, competition in enumerate(chosen):
+        if number:
+            print()
+        _show(table.markdown(competition) if arguments.markdown else table.text(competition, width))
+    if not arguments.markdown:
+        print("\nMFLOPs: of one image's forward pass. `python -m kit.zoo NETWORK` tells more.")
     return DONE
 
 
-def _table(rules):
-    height, width, channels = rules.image_shape
-    yield f"{rules.name}, {height}×{width}×{channels}, {rules.classes} classes\n"
-    yield "| network | parameters | MFLOPs an image | published |"
-    yield "| --- | --- | --- | --- |"
-    for network in zoo.catalogue().values():
-        cost = _cost(network.name, rules.image_shape, rules.classes)
-        yield f"| `{network.name}`: {network.summary} | {cost} | {network.published} |"
+def _show(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, flush=True)
 
 
-def _cost(name, image_shape, classes):
-    import keras
-
-    from kit.zoo.cost import flops
-
-    known = zoo.options(name)
-    if "runs" in known:
-        return "as its runs | as its runs"
-    network = zoo.build(name, image_shape, classes, **({"weights": None} if "weights" in known else {}))
-    words = f"{network.count_params():,} | {flops(network) / 1e6:,.1f}"
-    keras.backend.clear_session(free_memory=False)
-    return words
+def _parser() -> Parser:
+    parser = Parser(
+        "kit.zoo",
+        "Print the networks' parameters, arithmetic and published accuracy; or describe one network and its options.",
+        [
+            ("python -m kit.zoo --competition cifar-10", "all networks, for CIFAR-10's images"),
+            ("python -m kit.zoo fast_cnn", "what it is, and which options it takes"),
+            ("python -m kit.zoo --markdown", "the tables in Markdown"),
+        ],
+    )
+    parser.add_argument("network", nargs="?", metavar="NETWORK", help="describe this one, with its options")
+    known = ", ".join(competitions.names())
+    parser.add_argument("--competition", metavar="NAME", help=f"for the images of: {known} (each of them)")
+    parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""K. Jordan's airbench: the most CIFAR-10 accuracy for the least arithmetic, by a frozen whitening and identity starts.
+"""K. Jordan's airbench: much CIFAR-10 accuracy for little arithmetic, by frozen whitening and identity initialisation.
 
 Reference: https://arxiv.org/abs/2404.00498; momenta and widths from https://github.com/KellerJordan/cifar10-airbench.
 """
@@ -10,8 +10,9 @@ from keras import layers
 from kit.errors import UserError
 from kit.zoo import register
 from kit.zoo.blocks import classifier, pixels
+from kit.zoo.option_types import Momentum, Width
 
-SMALLEST = 25  # pixels; three poolings and the last one over 3×3 leave nothing of smaller images
+SMALLEST = 25  # pixels; after three poolings the last one, over 3×3, needs so many
 PATCH = 2
 EIGENVALUE_FLOOR = 5e-4
 LOGIT_SCALE = 1 / 9
@@ -19,7 +20,7 @@ SAMPLE = 5000  # images; the covariance of their patches no longer changes with 
 
 
 def whiten(network: keras.Model, images: np.ndarray) -> None:
-    """Set the whitening convolution by the patches of the first 5,000 images: what it sees comes out uncorrelated.
+    """Set the whitening convolution by the patches of the first 5,000 images, so that its outputs are uncorrelated.
 
     Its filters are the eigenvectors of the patches' covariance and their negatives, each divided by the root of its
     eigenvalue. The usual normalisation by channel is part of kernel and bias.
@@ -29,8 +30,8 @@ def whiten(network: keras.Model, images: np.ndarray) -> None:
         images: (n, h, w, c) uint8.
     """
     scaled = images[:SAMPLE].astype(np.float64) / 255
-    mean, spread = scaled.mean(axis=(0, 1, 2)), np.maximum(scaled.std(axis=(0, 1, 2)), 0.01)
-    normal = (scaled - mean) / spread
+    mean, deviation = scaled.mean(axis=(0, 1, 2)), np.maximum(scaled.std(axis=(0, 1, 2)), 0.01)
+    normal = (scaled - mean) / deviation
     windows = np.lib.stride_tricks.sliding_window_view(normal, (PATCH, PATCH), axis=(1, 2))
     patches = np.moveaxis(windows, 3, -1).reshape(-1, PATCH * PATCH * images.shape[-1])
     values, vectors = np.linalg.eigh(patches.T @ patches / len(patches))
@@ -39,7 +40,7 @@ def whiten(network: keras.Model, images: np.ndarray) -> None:
     largest = np.abs(vectors).round(6).argmax(axis=0)
     vectors = vectors * np.sign(vectors[largest, np.arange(len(values))])
     filters = (vectors / np.sqrt(values + EIGENVALUE_FLOOR)).reshape(PATCH, PATCH, images.shape[-1], -1)
-    kernel = np.concatenate([filters, -filters], axis=-1) / spread[:, None]
+    kernel = np.concatenate([filters, -filters], axis=-1) / deviation[:, None]
     bias = -np.einsum("hwcf,c->f", kernel, mean)
     layer = network.get_layer("whitening_conv")
     layer.kernel.assign(kernel.astype(np.float32))
@@ -47,14 +48,14 @@ def whiten(network: keras.Model, images: np.ndarray) -> None:
 
 
 @register(published="CIFAR-10 94.01 % (mean of 1,000) in 9.9 epochs", adapt=whiten)
-def airbench(input_shape, classes, width: int = 64, norm_momentum: float = 0.6, whitening_bias: bool = True):
-    """airbench94: frozen whitening, then three blocks of two convolutions that begin as identities.
+def airbench(input_shape, classes, width: Width = 64, norm_momentum: Momentum = 0.6, whitening_bias: bool = True):
+    """airbench94: frozen whitening, then three blocks of two convolutions that are initialised as identities.
 
     Args:
         input_shape, classes: as for every builder; 25×25 pixels or more.
         width: filters of the first block; the others have four times as many.
         norm_momentum: of the batch norms' statistics; lower follows faster, which Lookahead needs.
-        whitening_bias: whether the whitening's biases learn. For them alone gradients go through the largest images.
+        whitening_bias: whether the whitening's biases are trained. Only for them do gradients pass the largest layer.
 
     Raises:
         UserError: the images are too small.
@@ -64,14 +65,14 @@ def airbench(input_shape, classes, width: int = 64, norm_momentum: float = 0.6, 
 
 
 @register(published="CIFAR-10 96.03 % (mean of 400) in 37 epochs", adapt=whiten)
-def airbench96(input_shape, classes, width: int = 128, norm_momentum: float = 0.9, whitening_bias: bool = True):
+def airbench96(input_shape, classes, width: Width = 128, norm_momentum: Momentum = 0.9, whitening_bias: bool = True):
     """airbench96: wider, and a third convolution in each block, with a skip connection across the last two.
 
     Args:
         input_shape, classes: as for every builder; 25×25 pixels or more.
         width: filters of the first block; the others have three and four times as many.
         norm_momentum: of the batch norms' statistics.
-        whitening_bias: whether the whitening's biases learn. For them alone gradients go through the largest images.
+        whitening_bias: whether the whitening's biases are trained. Only for them do gradients pass the largest layer.
 
     Raises:
         UserError: the images are too small.
@@ -117,7 +118,7 @@ def _uniform():
 
 
 def _identity_convolution(x, filters, name):
-    """A 3×3 convolution whose first filters begin as copies of the channels that come in (Dirac initialisation)."""
+    """A 3×3 convolution whose first filters are initialised to copy their input channels (Dirac initialisation)."""
     layer = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer=_uniform(), name=name)
     out = layer(x)
     kernel = keras.ops.convert_to_numpy(layer.kernel).copy()
@@ -129,7 +130,7 @@ def _identity_convolution(x, filters, name):
 
 
 def _shift_norm(x, momentum, name):
-    """Batch norm without scale, whose biases alone are learnt."""
+    """Batch norm without scale: only its biases are trained."""
     return layers.BatchNormalization(momentum=momentum, epsilon=1e-5, scale=False, name=name)(x)
 
 

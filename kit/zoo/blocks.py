@@ -1,4 +1,4 @@
-"""What several families are made of."""
+"""Layers that several families share."""
 
 import keras
 from keras import layers
@@ -16,9 +16,9 @@ def classifier(features, classes: int, **options):
 
 
 def norm(x, name: str):
-    """Batch norm whose statistics follow within some dozen steps.
+    """Batch norm whose moving statistics follow within some dozen steps.
 
-    Keras's own momentum, 0.99, needs hundreds: a training of a few small epochs would be validated with the statistics
-    that it began with.
+    With Keras's default momentum, 0.99, they need hundreds: a training of a few small epochs would be validated with
+    its initial statistics.
     """
     return layers.BatchNormalization(momentum=0.9, name=name)(x)

@@ -1,4 +1,4 @@
-"""What a network costs: its arithmetic, from the shapes of its layers alone."""
+"""A network's arithmetic, from the shapes of its layers alone."""
 
 import math
 
@@ -7,7 +7,7 @@ from keras import layers
 
 
 def flops(network: keras.Model) -> int:
-    """Count the floating-point operations of one image's way through `network`: two for each multiplication and sum.
+    """Count the floating-point operations of one image's forward pass: two for each multiply-add.
 
     Convolutions, depthwise ones too, and dense layers count; norms, activations, poolings and biases, which are some
     per cent of these, do not.
@@ -17,7 +17,7 @@ def flops(network: keras.Model) -> int:
             count with their layers.
 
     Raises:
-        ValueError: a layer has weights and is none that is counted here or known to be cheap.
+        ValueError: a layer with weights is neither counted here nor known to be cheap.
     """
     return 2 * sum(_multiplications(layer) for layer in network.layers)
 

@@ -5,19 +5,20 @@ from keras import layers
 
 from kit.zoo import register
 from kit.zoo.blocks import classifier, norm, pixels
+from kit.zoo.option_types import Depth, Width
 
 
 @register()
-def fast_cnn(input_shape, classes, width: int = 16, depth: int = 1):
+def fast_cnn(input_shape, classes, width: Width = 16, depth: Depth = 1):
     """Convolutions in three blocks that double in width, each pooled before its norm: accuracy in seconds on a CPU.
 
     Args:
         input_shape, classes: as for every builder.
         width: filters of the first block; the others have two and four times as many.
-        depth: convolutions a block; all but the first see images that are already pooled.
+        depth: convolutions a block; all but the first follow the pooling.
 
-    Pooling before batch norm and ReLU leaves both a quarter of the pixels, and they take as long as the convolutions
-    on a CPU; the order is that of K. Jordan's airbench, https://arxiv.org/abs/2404.00498.
+    Pooling comes before batch norm and ReLU, which then have a quarter of the pixels: on a CPU they take as long as
+    the convolutions. The order is that of K. Jordan's airbench, https://arxiv.org/abs/2404.00498.
     """
     images, x = pixels(input_shape)
     options = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"}

@@ -1,4 +1,4 @@
-"""Where VGG16's ImageNet weights are to be had: beside the data, on Kaggle, from Keras, or nowhere, which is said."""
+"""VGG16's ImageNet weights: from a file beside the data, from Kaggle, from Keras; or random ones in their place."""
 
 import contextlib
 import os
@@ -15,8 +15,8 @@ from kit.zoo.vgg16 import WEIGHTS_FILE, WEIGHTS_PAGE
 KAGGLE_INPUT = pathlib.Path("/kaggle/input")
 RANDOM_FILE = "vgg16-random.weights.h5"
 MD5 = "6d6bbae143d832006294945121d1f1fc"
-RETRIES = 20
-"""Seconds without a byte after which a download counts as failed; Keras itself would wait for ever."""
+TIMEOUT = 20
+"""Seconds without a byte after which a download counts as failed; Keras itself has no limit."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Weights:
     Attributes:
         file: the file that holds them.
         trained: whether they are ImageNet's; otherwise they are random.
-        origin: where they come from, in words for the person who uses them.
+        origin: where they come from, as a sentence to print.
     """
 
     file: str
@@ -35,36 +35,36 @@ class Weights:
 
     @property
     def label(self) -> str:
-        """What to call VGG16 with these weights wherever a number of it is shown."""
+        """The name of VGG16 with these weights, for tables and figures."""
         return "VGG16" if self.trained else "VGG16 (random weights)"
 
 
 def vgg16_weights(data_dir: str | pathlib.Path = "data", download: bool = True) -> Weights:
-    """Find ImageNet's weights of VGG16's convolutions, or make random ones, so that a lesson can go on without them.
+    """Find ImageNet's weights of VGG16's convolutions; make random ones where there are none, so that lessons go on.
 
-    Looks for the file in `data_dir` and in what was added to a Kaggle notebook; then Keras looks in its own cache and
+    Looks for the file in `data_dir` and among the inputs of a Kaggle notebook; then Keras looks in its own cache and
     downloads it.
 
     Args:
         data_dir: the folder of all competitions' files. Random weights are written there, the same every time.
-        download: whether Keras may be asked for it.
+        download: whether Keras may look for the file and download it.
     """
     folder = pathlib.Path(data_dir)
-    added = [place for depth in ("*", "*/*", "*/*/*") for place in sorted(KAGGLE_INPUT.glob(f"{depth}/{WEIGHTS_FILE}"))]
-    for place in (folder / WEIGHTS_FILE, *added):
-        if place.is_file():
-            return Weights(str(place), True, f"ImageNet's weights of VGG16, from {place}")
+    added = [path for depth in ("*", "*/*", "*/*/*") for path in sorted(KAGGLE_INPUT.glob(f"{depth}/{WEIGHTS_FILE}"))]
+    for path in (folder / WEIGHTS_FILE, *added):
+        if path.is_file():
+            return Weights(str(path), True, f"ImageNet's weights of VGG16, from {path}")
     reason = "nothing was downloaded"
     if download:
         try:
-            with _impatient():
+            with _timeout(TIMEOUT):
                 file = keras.utils.get_file(WEIGHTS_FILE, WEIGHTS_PAGE, cache_subdir="models", file_hash=MD5)
             return Weights(str(file), True, f"ImageNet's weights of VGG16, from {file}")
         except Exception as error:  # Keras raises a bare Exception when a download fails
             reason = " ".join(str(error).split())[:200]
     origin = (
-        f"*** RANDOM WEIGHTS: ImageNet's are not at hand ({reason}). Fetch {WEIGHTS_PAGE} where there is internet, put "
-        f"it into {folder}, and run this again. Until then every number of VGG16 is that of untrained convolutions. ***"
+        f"*** RANDOM WEIGHTS: ImageNet's are not at hand ({reason}). Download {WEIGHTS_PAGE} where there is internet, "
+        f"put it into {folder}, and run this again. Until then VGG16's numbers are those of random weights. ***"
     )
     return Weights(str(_random(folder / RANDOM_FILE)), False, origin)
 
@@ -82,9 +82,9 @@ def _random(file: pathlib.Path) -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def _impatient() -> Iterator[None]:
+def _timeout(seconds: float) -> Iterator[None]:
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(RETRIES)
+    socket.setdefaulttimeout(seconds)
     try:
         yield
     finally:

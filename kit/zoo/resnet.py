@@ -8,42 +8,43 @@ from keras import layers
 
 from kit.zoo import register
 from kit.zoo.blocks import classifier, norm, pixels
+from kit.zoo.option_types import Width
 
 STAGES = 3
 
 
 @register(published="CIFAR-10 91.25 % (paper), 92.16 % (Keras's example), 200 epochs")
-def resnet_small(input_shape, classes, width: int = 16):
+def resnet_small(input_shape, classes, width: Width = 16):
     """ResNet-20 v1: three stages of three basic blocks with skip connections."""
     return _resnet_v1(input_shape, classes, 3, width, "resnet_small")
 
 
 @register(published="CIFAR-10 93.03 % (paper)")
-def resnet_medium(input_shape, classes, width: int = 16):
+def resnet_medium(input_shape, classes, width: Width = 16):
     """ResNet-56 v1: nine basic blocks a stage."""
     return _resnet_v1(input_shape, classes, 9, width, "resnet_medium")
 
 
 @register(published="CIFAR-10 93.4–93.6 % (paper)")
-def resnet_large(input_shape, classes, width: int = 16):
+def resnet_large(input_shape, classes, width: Width = 16):
     """ResNet-110 v1: eighteen basic blocks a stage."""
     return _resnet_v1(input_shape, classes, 18, width, "resnet_large")
 
 
 @register()
-def resnet_v2_small(input_shape, classes, width: int = 16):
+def resnet_v2_small(input_shape, classes, width: Width = 16):
     """ResNet-20 v2: bottleneck blocks, norm and ReLU before each convolution."""
     return _resnet_v2(input_shape, classes, 2, width, "resnet_v2_small")
 
 
 @register()
-def resnet_v2_medium(input_shape, classes, width: int = 16):
+def resnet_v2_medium(input_shape, classes, width: Width = 16):
     """ResNet-56 v2."""
     return _resnet_v2(input_shape, classes, 6, width, "resnet_v2_medium")
 
 
 @register()
-def resnet_v2_large(input_shape, classes, width: int = 16):
+def resnet_v2_large(input_shape, classes, width: Width = 16):
     """ResNet-110 v2."""
     return _resnet_v2(input_shape, classes, 12, width, "resnet_v2_large")
 

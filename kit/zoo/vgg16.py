@@ -1,4 +1,4 @@
-"""VGG16's convolutions with ImageNet weights, under heads of one's own.
+"""VGG16's convolutions with ImageNet weights, and new heads.
 
 Reference: Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556.
 """
@@ -11,26 +11,27 @@ from keras import layers, ops
 from kit.errors import UserError
 from kit.zoo import register
 from kit.zoo.blocks import classifier
+from kit.zoo.option_types import Rate
 
 SMALLEST = 32
 IMAGENET_MEAN = (123.68, 116.779, 103.939)
-PIXEL_SPREAD = 58.0  # ImageNet's standard deviation
+PIXEL_DEVIATION = 58.0  # ImageNet's standard deviation
 WEIGHTS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
 WEIGHTS_PAGE = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{WEIGHTS_FILE}"
 
 
 @register(published="CIFAR-10 about 64 % frozen at 32×32; 80–93 % with all layers tuned")
-def vgg16_transfer(input_shape, classes, weights: str | None = "imagenet", dropout: float | None = None):
+def vgg16_transfer(input_shape, classes, weights: str | None = "imagenet", dropout: Rate | None = None):
     """VGG16's convolutions, frozen at their ImageNet weights, with a head of two dense layers.
 
     Args:
         input_shape, classes: as for every builder; one channel is tripled, small images are padded to 32×32.
-        weights: "imagenet" (downloaded by Keras once), a weights file without top, or None: random and trainable;
-            without batch norms that takes small steps, an Adam's learning rate of about 0.0001.
-        dropout: rate in the head; 0.5 as taught.
+        weights: "imagenet" (downloaded by Keras once), a weights file without top, or None: random and trainable.
+            Without batch norms that needs a small learning rate, about 0.0001 for Adam.
+        dropout: rate in the head; 0.5 by default.
 
     Raises:
-        UserError: the weights can be had neither from the internet nor from the file.
+        UserError: the weights are available neither from the internet nor from the file.
     """
     images, base = _convolutions(input_shape, weights)
     x = layers.Flatten(name="flatten")(base.output)
@@ -40,24 +41,26 @@ def vgg16_transfer(input_shape, classes, weights: str | None = "imagenet", dropo
 
 
 @register(published='"a significant improvement over" the plain transfer network')
-def vgg16_skip(input_shape, classes, weights: str | None = "imagenet", dropout: float | None = None):
-    """VGG16, frozen, read after each of its five poolings; the five readings are joined.
+def vgg16_skip(input_shape, classes, weights: str | None = "imagenet", dropout: Rate | None = None):
+    """VGG16, frozen, with a branch after each of its five poolings; the five branches are joined.
 
     Args:
-        input_shape, classes, weights, dropout: as for `vgg16_transfer`.
+        input_shape, classes: as for `vgg16_transfer`.
+        weights: "imagenet" (downloaded by Keras once), a weights file without top, or None: random and trainable.
+        dropout: rate in the branches and the head; 0.5 by default.
 
     Raises:
-        UserError: the weights can be had neither from the internet nor from the file.
+        UserError: the weights are available neither from the internet nor from the file.
     """
     rate = 0.5 if dropout is None else dropout
     images, base = _convolutions(input_shape, weights)
-    readings = []
+    branches = []
     for block in range(1, 6):
-        x = layers.Flatten(name=f"read{block}_flatten")(base.get_layer(f"block{block}_pool").output)
-        x = layers.Dense(512, activation="relu", name=f"read{block}_dense")(x)
-        x = layers.Dropout(rate, name=f"read{block}_dropout")(x)
-        readings.append(layers.Dense(classes, name=f"read{block}_logits")(x))
-    x = layers.Concatenate(name="join")(readings)
+        x = layers.Flatten(name=f"branch{block}_flatten")(base.get_layer(f"block{block}_pool").output)
+        x = layers.Dense(512, activation="relu", name=f"branch{block}_dense")(x)
+        x = layers.Dropout(rate, name=f"branch{block}_dropout")(x)
+        branches.append(layers.Dense(classes, name=f"branch{block}_logits")(x))
+    x = layers.Concatenate(name="join")(branches)
     x = layers.Dense(512, activation="relu", name="head_dense")(x)
     x = layers.Dropout(rate, name="head_dropout")(x)
     return keras.Model(images, classifier(x, classes), name="vgg16_skip")
@@ -106,13 +109,13 @@ def _with_weights(x, weights):
 
 
 def _from_scratch(base):
-    """Start `base` by He et al. 2015, https://arxiv.org/abs/1502.01852: what goes in comes out as large as it was.
+    """Initialise `base` by He et al. 2015, https://arxiv.org/abs/1502.01852, which keeps the size of the signal.
 
-    Keras's own start halves the signal in each of the thirteen convolutions. Its preprocessing leaves pixels in the
-    hundreds, which the first convolution makes up for.
+    Keras's default initialisation halves it in each of the thirteen convolutions. VGG16's preprocessing leaves pixels
+    in the hundreds, for which the first convolution's kernel is scaled down.
     """
     for layer in base.layers:
         if isinstance(layer, layers.Conv2D):
             kernel = keras.initializers.HeNormal()(layer.kernel.shape)
-            layer.kernel.assign(kernel / PIXEL_SPREAD if layer.name == "block1_conv1" else kernel)
+            layer.kernel.assign(kernel / PIXEL_DEVIATION if layer.name == "block1_conv1" else kernel)
     return base

@@ -5,6 +5,7 @@ from keras import layers
 
 from kit.zoo import register
 from kit.zoo.blocks import classifier, norm, pixels
+from kit.zoo.option_types import Rate, Width
 
 
 @register(published="MNIST 98.54 % in 5 epochs")
@@ -19,7 +20,7 @@ def lenet_small(input_shape, classes):
 
 
 @register(published="MNIST 99.25 % after 12 epochs (Keras's mnist_cnn example)")
-def mnist_cnn(input_shape, classes, dropout: float | None = None):
+def mnist_cnn(input_shape, classes, dropout: Rate | None = None):
     """Two convolutions, one pooling, dropout: Keras's first MNIST example."""
     early, late = (0.25, 0.5) if dropout is None else (dropout, dropout)
     images, x = pixels(input_shape)
@@ -34,7 +35,7 @@ def mnist_cnn(input_shape, classes, dropout: float | None = None):
 
 
 @register(published="CIFAR-10 75–79 % after 25–50 epochs (Keras's cifar10_cnn example)")
-def simple_cnn(input_shape, classes, dropout: float | None = None):
+def simple_cnn(input_shape, classes, dropout: Rate | None = None):
     """Four convolutions in two blocks, each with pooling and dropout: Keras's CIFAR-10 example."""
     early, late = (0.25, 0.5) if dropout is None else (dropout, dropout)
     images, x = pixels(input_shape)
@@ -49,8 +50,8 @@ def simple_cnn(input_shape, classes, dropout: float | None = None):
     return keras.Model(images, classifier(x, classes), name="simple_cnn")
 
 
-@register(published="CIFAR-10 about 80 % aimed at (the six-convolution tutorial)")
-def cnn6(input_shape, classes, dropout: float | None = None):
+@register(published="CIFAR-10 about 80 % (the six-convolution tutorial's goal)")
+def cnn6(input_shape, classes, dropout: Rate | None = None):
     """Six convolutions in three blocks, dropout between the convolutions, a dense layer of bounded norm."""
     rate = 0.2 if dropout is None else dropout
     images, x = pixels(input_shape)
@@ -68,7 +69,7 @@ def cnn6(input_shape, classes, dropout: float | None = None):
 
 
 @register(published="digit-recognizer 0.99757 for 15 averaged; MNIST 99.641 ± 0.047 single")
-def digit_cnn(input_shape, classes, dropout: float | None = None, width: int = 32):
+def digit_cnn(input_shape, classes, dropout: Rate | None = None, width: Width = 32):
     """Seven convolutions with batch norm, strided instead of pooled: the best-known digit-recognizer network.
 
     Args:
