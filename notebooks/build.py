@@ -11,6 +11,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 import tomllib
 
 from kit import files
@@ -79,7 +80,9 @@ def main(arguments: list[str] | None = None, folder: pathlib.Path = FOLDER) -> i
         print(path.name)
     for name in executed:
         print(f"{name}: running, which can take half an hour", flush=True)
+        begun = time.monotonic()
         files.write_text(folder / name, outputs.executed(built[name], name, folder.parent))
+        print(f"{name}: {(time.monotonic() - begun) / 60:.1f} minutes", flush=True)
     for name in shown:
         print(outputs.slides(folder / name))
     if PLACEHOLDER in address:

@@ -318,7 +318,7 @@ def test_sent(workplace, capsys, monkeypatch):
     assert "not on Kaggle yet" in refused(checks.sent, path, dataset, 0.99)
     line = ledger.update(line, status="error", reference=1)
     assert "could not score" in refused(checks.sent, path, dataset, 0.99)
-    ledger.update(line, status="complete", public_score=0.9885)
+    ledger.update(line, status="complete", reference=1, public_score=0.9885)
     checks.sent(path, dataset, 0.99)
     assert "✓ public score 0.98850, 0.00150 below your validation accuracy." in capsys.readouterr().out
     assert path == tracking.SUBMISSIONS / "digit-recognizer" / "mine.csv"

@@ -130,7 +130,7 @@ def _disc(axes, x, y, text, radius=0.36):
 
 def _sign(value):
     """Return the colour of a weight: blue for positive, orange for negative."""
-    return style.RIGHT if value >= 0 else style.WRONG
+    return style.CORRECT if value >= 0 else style.WRONG
 
 
 def _numbers(axes, numbers, colours):
