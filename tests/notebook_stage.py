@@ -65,5 +65,5 @@ def trouble(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def figures(notebook: nbformat.NotebookNode) -> int:
-    """How many pictures the notebook shows."""
+    """How many figures the notebook shows."""
     return sum("image/png" in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))

@@ -46,9 +46,12 @@ def test_the_stopwatch_keeps_what_fit_tells():
 
 def test_long_and_short(monkeypatch):
     monkeypatch.delenv(workshop.LENGTH, raising=False)
+    assert workshop.choose(5, gpu=20, short=1) == 5
+    monkeypatch.setattr("kit.training.devices.accelerator", lambda: "T4")
+    assert workshop.choose(5, gpu=20, short=1) == 20
     assert workshop.choose(5, short=1) == 5
     monkeypatch.setenv(workshop.LENGTH, "short")
-    assert workshop.choose(5, short=1) == 1
+    assert workshop.choose(5, gpu=20, short=1) == 1
     monkeypatch.setenv(workshop.LENGTH, "brief")
     with pytest.raises(UserError, match="KIT_NOTEBOOKS=brief: take short or full"):
         workshop.choose(5, short=1)

@@ -8,7 +8,7 @@ Stopwatch()                a Keras callback that keeps loss, accuracy and second
 credentials()              whether Kaggle can be talked to, and how to let it
 submission_path(name)      where the notebook's own submission belongs
 your_turn, checks          say after each gap what is still missing: in the tutorials, in the exercise
-drawings                   pictures that explain: a neuron, a sliding window, optimizers in a valley
+drawings                   what an idea looks like: a neuron, a sliding window, optimizers in a valley
 practice, train_csv        the exercise without an account: real digits in Kaggle's form
 entry, certificate         what was reached, by which network, on which board
 """

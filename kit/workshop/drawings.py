@@ -1,4 +1,4 @@
-"""Drawings that explain: a neuron, a window that slides over pixels, four optimizers in one valley."""
+"""Drawings of ideas: a neuron, a window that slides over pixels, four optimizers in one valley."""
 
 from collections.abc import Mapping, Sequence
 

@@ -134,7 +134,7 @@ four_maps(train_images, "pixels")
 # %% [markdown]
 # **What you see.** The classes lie on top of each other, in all four maps. A light sky and a light wall are neighbours,
 # whatever stands in front of them: pixels do not say what is in a photograph. (Ships and aeroplanes gather a little,
-# since both have blue around them.) Remember this picture. In section 5 you draw it again with VGG16's features.
+# since both have blue around them.) Remember this figure. In section 5 you draw it again with VGG16's features.
 #
 # ### How sure is a validation accuracy?
 
@@ -703,8 +703,8 @@ for axis, label in zip(axes, classes, strict=True):
 plt.show()
 
 # %% [markdown]
-# **What you see.** The warm places for the predicted class should lie on the object. If a network looks at the
-# background, be careful: it may have learned where things stand instead of what they are.
+# **What you see.** The warm places for the predicted class should lie on the object. If the
+# background is warm, be careful: the network may have learned where things stand instead of what they are.
 #
 # ### Right and wrong, at random and at worst
 #

@@ -8,7 +8,7 @@
 # | --- | --- |
 # | 1 channels: the digits have one, VGG16 wants three | a traceback |
 # | 2 size: the digits are too small | a traceback |
-# | 3 preprocessing: VGG16 was trained on other values | nothing |
+# | 3 preprocessing that is done twice | nothing |
 # | 4 validation images that were never rescaled | nothing |
 # | 5 a learning rate that destroys what VGG16 knows | nothing |
 #
@@ -148,8 +148,8 @@ figures.labelled_images(large_train.astype("uint8"), train_labels, count=8)
 # %% [markdown]
 # ## 4 The third error: preprocessing
 #
-# **What to expect.** Channels and size fit. Keras accepts everything that follows, and three of these four ways are
-# wrong:
+# **What to expect.** Channels and size fit, and Keras accepts everything that follows. But what values should reach
+# VGG16? Four ways, and one of them is clearly wrong. Which one?
 #
 # | way | values that reach VGG16 |
 # | --- | --- |
@@ -228,22 +228,25 @@ display(pd.DataFrame(rows).set_index("way").round(3))
 figures.learning_curves(histories)
 
 # %% [markdown]
-# **What you see.** Different accuracies, and not a word from Keras.
+# **What you see.** Four accuracies, and not a word from Keras.
 #
-# - *Scaled*: the values are 255 times too small, and VGG16's answers are mostly its own biases, the same for each
-#   image.
-# - *Scaled, then `preprocess_input`*: all values lie between −124 and −102. The features hardly differ.
-# - *As they are*: not bad for digits, since they are grey and only the mean is missing. Colour photographs suffer more.
+# - *Scaled, then `preprocess_input`* is the error. All values lie between −124 and −102, so all images look alike to
+#   VGG16. Its features hardly differ, and the head has little to learn from.
+# - The other three are closer to each other. The head is new, and it can learn from any features that differ from image
+#   to image. On black-and-white digits it matters little which way they come, as long as all images come the same way.
+# - The safe choice is the `preprocess_input` of the pre-training. Colour photographs need it more than digits: it also
+#   puts the colours into the right order.
 #
-# (Random weights have no preprocessing that belongs to them. With them, the first row may win.)
+# (Random weights have no preprocessing that belongs to them.)
 #
 # **How to find such an error.** Print the lowest and the highest value right before the network. Look at whether the
 # outputs differ from image to image. Two lines, and they save days.
 #
 # ## 5 The fourth error: validation that was never rescaled
 #
-# **What to expect.** A colleague prepares the training images and forgets the validation images. The head has three
-# dense layers of 1024, 512 and 256 neurons, as in the workshop that this notebook comes from.
+# **What to expect.** A colleague scales the training images to 0 … 1, and forgets the validation images. The head has
+# three dense layers of 1024, 512 and 256 neurons. It is the very network, and the very mistake, of the workshop that
+# this notebook comes from.
 
 
 # %%
@@ -262,8 +265,8 @@ def large_head(features):
     )
 
 
-train_input = preprocess_input(large_train.copy())
-validation_input = large_validation / 255  # the colleague's line
+train_input = large_train / 255
+validation_input = large_validation
 
 features = base.predict(train_input, verbose=0)
 validation_features = base.predict(validation_input, verbose=0)
@@ -274,15 +277,15 @@ figures.learning_curves(history, f"head on {vgg.label}: what is wrong here?")
 
 # %% [markdown]
 # **What you see.** Training goes well, validation does not. In the workshop it stayed near 57 %, and it looked like
-# overfitting. It is not. Overfitting *grows*: in the first epochs validation rises with training. Here it is bad from
-# the first epoch on.
+# overfitting. It is not. Overfitting *grows*: in the first epochs validation rises with training. Here validation is
+# far behind from the first epoch on.
 #
-# **Your turn.** Find it, in three lines: print lowest and highest value of both inputs. Then prepare the validation
-# images `large_validation` in the same way as the training images, as `mended`.
+# **Your turn.** Find the error: the cell prints the lowest and the highest value of both inputs. Then prepare the
+# validation images `large_validation` in the same way as the training images, as `mended`.
 #
 # <details><summary>Hint</summary>
 #
-# `preprocess_input` changes its argument, so give it a copy, as for the training images.
+# One of the two goes to 255. The training images were divided.
 #
 # </details>
 
@@ -290,20 +293,14 @@ figures.learning_curves(history, f"head on {vgg.label}: what is wrong here?")
 for name, images in (("training", train_input), ("validation", validation_input)):
     print(f"{name:10} from {images.min():.1f} to {images.max():.1f}")
 ### BEGIN SOLUTION: the validation images, prepared as the training images are
-mended = preprocess_input(large_validation.copy())
+mended = large_validation / 255
 ### END SOLUTION
 
 # %%
-your_turn.equal(
-    mended,
-    preprocess_input(large_validation.copy()),
-    what="validation images as VGG16 wants them",
-    hint="Use what made train_input, on large_validation.copy().",
-)
+your_turn.equal(mended, large_validation / 255, what="validation images", hint="Divide by 255, as for train_input.")
 
 # %%
-validation_input = preprocess_input(large_validation.copy())
-validation_features = base.predict(validation_input, verbose=0)
+validation_features = base.predict(large_validation / 255, verbose=0)
 loss, accuracy = head.evaluate(validation_features, validation_labels, verbose=0)
 print(
     f"wrong input: {history['val_accuracy'].iloc[-1]:.1%}, mended: {accuracy:.1%} – the same network, the same weights"
@@ -319,7 +316,7 @@ print(
 digits = keras.Input((28, 28, 1), name="digits")
 x = layers.Concatenate()([digits, digits, digits])  # mends error 1
 x = layers.UpSampling2D(2)(x)  # mends error 2
-x = preprocess_input(x)  # mends errors 3 and 4
+x = layers.Rescaling(1 / 255)(x)  # mends errors 3 and 4
 x = base(x)
 network = keras.Model(digits, head(x), name="vgg16_for_digits")
 same = np.abs(
@@ -423,13 +420,14 @@ print(f"from scratch: {history['val_accuracy'].iloc[-1]:.2%} after {history['sec
 print(f"VGG16, best:  {best:.2%}; standard error {error:.2%}")
 
 # %%
-network.set_weights(frozen_weights)
-probabilities = np.asarray(keras.ops.softmax(network.predict(validation_images, verbose=0)))
+probabilities = np.asarray(keras.ops.softmax(small.predict(validation_images, verbose=0)))
 figures.wrong_predictions(validation_images, validation_labels, probabilities, count=8)
 
 # %% [markdown]
-# **What you see.** For digits, a small network is as good or better, in a fraction of the time. Photographs taught
-# VGG16 things that digits do not have. **Transfer helps most between things that are alike**, and where images are few.
+# **What you see.** Compare the difference with the standard error, and the times with each other. Photographs taught
+# VGG16 edges and curves, which digits have, too. With few digits that can help. But a small network of one's own comes
+# close in a fraction of the time, and with thousands of digits it needs no help. **Transfer helps most between things
+# that are alike, and where images are few.**
 #
 # ## 9 Quiz
 #
@@ -441,7 +439,7 @@ figures.wrong_predictions(validation_images, validation_labels, probabilities, c
 #
 # </details>
 #
-# **2.** Training accuracy is 98 %, validation 12 % from the first epoch on. What do you look at first?
+# **2.** Training accuracy is 98 %, validation 12 % from the first epoch on. What do you check first?
 #
 # <details><summary>Answer</summary>
 #
@@ -450,7 +448,7 @@ figures.wrong_predictions(validation_images, validation_labels, probabilities, c
 #
 # </details>
 #
-# **3.** In which order: enlarge, border of zeros, `preprocess_input`?
+# **3.** In which order: enlarge, a border of zeros, `preprocess_input`?
 #
 # <details><summary>Answer</summary>
 #
