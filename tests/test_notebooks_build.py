@@ -241,14 +241,25 @@ def test_outputs_stay_up_to_the_first_cell_whose_code_has_changed(source, before
 
 
 def test_the_build_keeps_stored_outputs_and_execute_makes_new_ones(source, monkeypatch, capsys):
-    more = "# # Title
-# words
+    folder = source(PLAIN).parents[1]
+    source(PLAIN, "05-y.py")
+    (folder / "06-gone.ipynb").write_text("{}", encoding="utf-8")
+    monkeypatch.setattr(outputs, "executed", lambda text, name, root: ran(text, f"{name} in {root.name}"))
+    build.main([], folder)
+    assert sorted(path.name for path in folder.glob("*.ipynb")) == ["04-x.ipynb", "05-y.ipynb"]
+    build.main(["--execute", "04"], folder)
+    build.main([], folder)
+    expected = [f"04-x.ipynb in {folder.parent.name} {number}" for number in range(4)]
+    assert printed((folder / "04-x.ipynb").read_text(encoding="utf-8")) == expected
+    assert not any(printed((folder / "05-y.ipynb").read_text(encoding="utf-8")))
+    with pytest.raises(SystemExit) as refused:
+        build.main(["--execute", "07"], folder)
+    assert refused.value.code == 2
+    assert "07" in capsys.readouterr().err
 
-# %% [markdown]
-# ## Next
 
-# %%
-# 1"
+def test_every_heading_begins_a_slide(source):
+    more = "# # Title\n# words\n\n# %% [markdown]\n# ## Next\n\n# %%\n# 1"
     folder = source(PLAIN.replace("# # Title", more), "01-x.py").parents[1]
     build.main(["--slides", "01"], folder)
     html = (folder / "slides" / "01-x.html").read_text(encoding="utf-8")
@@ -264,14 +275,14 @@ def test_an_executed_notebook_is_small_and_tells_nothing_of_the_machine(tmp_path
     monkeypatch.setenv("KAGGLE_API_TOKEN", "a-token")
     code = sources_of(PLAIN)[1:]
     code.append(
-        'open("../runs", "w").close()\nprint(os.__file__)\nfor n in (1, 2, 3): print(f"\\r{n} of 3", end="", flush=True)'
+        'open("../runs", "w").close()\nprint(os.__file__)\nprint("1 of 2", end="\\r", flush=True)\nprint("2 of 2")'
     )
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in code])
     done = outputs.executed(nbformat.writes(notebook), "04-x.ipynb", root, largest=60_000)
     assert len(done.encode()) <= 60_000
     first, second = (output for cell in json.loads(done)["cells"][1:3] for output in cell["outputs"])
     assert first["text"] == ["notebooks None True\n"]
-    assert "".join(json.loads(done)["cells"][3]["outputs"][0]["text"]).splitlines()[1] == "3 of 3"
+    assert "".join(json.loads(done)["cells"][3]["outputs"][0]["text"]).splitlines()[1] == "2 of 2"
     shown = Image.open(io.BytesIO(base64.b64decode(second["data"]["image/png"])))
     assert (shown.width / shown.height, shown.mode) == (pytest.approx(4 / 3, abs=0.02), "P")
     assert all(place not in done for place in (str(tmp_path), "/tmp/", build.sys.prefix, build.sys.base_prefix))
