@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from kit import api, competitions, tracking, zoo
+from kit.backend import start_keras
 from kit.command_line import DONE, FAILED, Parser, command
 from kit.errors import UserError
 from kit.recipes import flags, plan
@@ -46,6 +47,9 @@ def _fit(arguments, timings: Timings) -> api.Run:
         tracking.place(competition, arguments.name)
     asked = plan.asked_for(competition, arguments.config, fields, arguments.seeds)
     first = next(iter(asked.members.values())) if isinstance(asked, plan.Plan) else asked
+    zoo.find(first.model)
+    print("starting Keras", flush=True)
+    start_keras()
     zoo.check_options(first.model, {name: value for name, value in first.options.items() if name != "runs"})
     with timings.measure("load"):
         print(f"reading {competition}", flush=True)
