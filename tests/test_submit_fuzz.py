@@ -33,7 +33,7 @@ def scene(tmp_path, monkeypatch):
     with kaggle.KaggleStandIn() as server:
         kaggle.lead(monkeypatch, server, tmp_path / "home")
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr("sys.stdin", None)
+        monkeypatch.setattr("sys.stdin", io.StringIO())
         retries = dataclasses.replace(QUICK, pauses=(0, 0), checks=(0, 0), polls=(0,), score=0.1)
         monkeypatch.setattr(connection, "RETRIES", retries)
         monkeypatch.setattr(history, "draw", lambda entries, competition: None)
