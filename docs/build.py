@@ -99,8 +99,13 @@ def _short() -> str:
     """The README's table: which recipe for which time."""
     chosen = [(name, row) for name, recipes in SHORT.items() for row in rows(name) if row["recipe"] in recipes]
     order = sorted(chosen, key=lambda item: (list(SHORT).index(item[0]), Decimal(item[1]["fit_seconds"])))
-    columns = (("fit", _duration), ("accuracy, %", _measured("accuracy")), ("command", _code("command")))
-    named = [{**row, "command": _plain(row["command"], row["recipe"], name)} for name, row in order]
+    columns = (
+        ("images", "images"),
+        ("fit", _duration),
+        ("accuracy, %", _measured("accuracy")),
+        ("command", _code("command")),
+    )
+    named = [row | {"command": _plain(row["command"], row["recipe"], name), "images": name} for name, row in order]
     return _markdown(columns, named)
 
 

@@ -6,7 +6,6 @@ import pathlib
 import sys
 
 import kit
-from kit import interrupts
 from kit.command_line import DONE, command
 from kit.errors import UserError
 from kit.suggestions import nearest
@@ -20,8 +19,6 @@ HERE = pathlib.Path(__file__).parent
 @command
 def main(argv: list[str] | None = None) -> int:
     """Run the command that the first argument names; without one list all of them."""
-    if argv is None:
-        interrupts.listen()
     verb, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
     known = {verb: path for verb in ORDER if (path := _file(verb)).exists()}
     if verb in ("--help", "-h"):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit import loaders, recipes, tracking
+from kit import loaders, tracking
 from kit.backend import start_keras
 from kit.errors import UserError
 from kit.loaders import Dataset
@@ -78,9 +78,14 @@ class Run(tracking.Run):
 
     def evaluate(self) -> "Evaluation":
         """Score the run on images that its networks were not trained on, and write its report."""
-        from kit.evaluation import evaluation
+        from kit.evaluation import evaluation, report
 
-        return evaluation.gather(self)
+        report.check_writable(self)
+        found = evaluation.gather(self)
+        if found.explained_by:
+            start_keras()
+        report.write(found)
+        return found
 
     def submit(self, dry_run: bool = False, message: str | None = None) -> Any:
         """Check the run's submission and send it to Kaggle; with `dry_run` only check it."""
@@ -132,7 +137,7 @@ def fit(
     dataset = load(data) if isinstance(data, str) else data
     competition = dataset.competition.name
     flags = fields | ({} if model is None else {"model": model})
-    asked = plan.resolve(competition, config, flags, seeds) or recipes.resolve(competition, config, flags)
+    asked = plan.asked_for(competition, config, flags, seeds)
     if name is None and config is not None and isinstance(asked, plan.Plan) and seeds is None:
         name = pathlib.Path(config).stem
     start_keras()

@@ -19,6 +19,8 @@ from kit.suggestions import nearest
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
 
+LONGEST_REASON = 100  # characters; HDF5 puts pages of its own state there
+
 _REMEDIES = {
     (errno.ENOSPC, getattr(errno, "EDQUOT", None)): "free some space, or choose a folder on another disk",
     (errno.EROFS, errno.EACCES, errno.EPERM): "choose a folder and files of your own",
@@ -156,10 +158,11 @@ def explanation(error: OSError) -> str:
     """Say in one line which file the operating system refused, why, and what to do."""
     path = error.filename2 or error.filename
     path = path.decode(errors="backslashreplace") if isinstance(path, bytes) else path
+    usual = os.strerror(error.errno or 0)
+    reason = error.strerror if error.strerror and len(error.strerror) < LONGEST_REASON else usual
+    what = f"{path}: {reason}" if path not in (None, "") else reason
     remedy = next((text for numbers, text in _REMEDIES.items() if error.errno in numbers), "")
-    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-    what = f"{path}: {reason}" if path not in (None, "") else f"{reason}"
-    return f"{what}; {remedy}." if remedy else f"{what}."
+    return f"{what}; {remedy}." if remedy and reason == usual else f"{what.rstrip('.')}."
 
 
 def _end(line: str, status: int) -> int:

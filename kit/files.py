@@ -1,7 +1,8 @@
-"""Files that are either the old one or the whole new one, whatever happens in between."""
+"""Files that are either the old one or the whole new one, whatever happens in between; and files that end."""
 
 import contextlib
 import errno
+import io
 import os
 import pathlib
 import stat
@@ -45,16 +46,18 @@ def check_writable(path: str | os.PathLike, size: int = 0) -> None:
 @contextlib.contextmanager
 def _fresh_beside(path: pathlib.Path, target: pathlib.Path) -> Iterator[pathlib.Path]:
     """Yield a new, empty file beside `target` and remove it if it is still there; errors name `path`."""
-    fresh = target
+    # Of a long name a part will do: together with what is added it would be longer than file systems take.
+    fresh, prefix = target, f".{target.stem[:32]}-"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Of a long name a part will do: together with what is added it would be longer than file systems take.
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:32]}-", suffix=target.suffix[:32])
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=target.suffix[:32])
         os.close(handle)
         fresh = pathlib.Path(name)
         fresh.chmod(0o666 & ~_umask())  # mkstemp's 0600 would follow the file to its final place
         yield fresh
     except OSError as error:
+        if error.filename and not pathlib.Path(os.fsdecode(error.filename)).name.startswith(prefix):
+            raise
         raise _named(error, path, fresh) from error
     finally:
         if fresh != target:
@@ -64,8 +67,6 @@ def _fresh_beside(path: pathlib.Path, target: pathlib.Path) -> Iterator[pathlib.
 
 def _named(error: OSError, path: pathlib.Path, fresh: pathlib.Path) -> OSError:
     """Return the operating system's error as one of `path`; libraries name no file, or even no reason."""
-    if error.filename not in (None, str(fresh), fresh):
-        return error
     number = error.errno or _reason(fresh)
     return OSError(number, os.strerror(number), str(path)) if number else error
 
@@ -80,6 +81,23 @@ def _reason(fresh: pathlib.Path) -> int | None:
     return None
 
 
+def open_regular(path: str | os.PathLike) -> io.BufferedReader:
+    """Open a file for reading, if it is one: a pipe or a device may never end.
+
+    Raises:
+        OSError: it is missing, unreadable, a folder, a pipe or a device, or its name cannot be a file's.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except ValueError as error:  # a NUL in its name
+        raise OSError(errno.EINVAL, str(error), os.fspath(path)) from None
+    if stat.S_ISDIR(mode):
+        raise OSError(errno.EISDIR, "a folder, not a file", os.fspath(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "a pipe or a device, not a file", os.fspath(path))
+    return open(path, "rb")
+
+
 def content(path: pathlib.Path, most: int) -> bytes:
     """Return what a file holds.
 
@@ -91,10 +109,7 @@ def content(path: pathlib.Path, most: int) -> bytes:
         FileNotFoundError: it is missing.
         OSError: it is not a file, larger than `most`, or cannot be read.
     """
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "it is not a file", str(path))
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         read = stream.read(most + 1)
     if len(read) > most:
         raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))

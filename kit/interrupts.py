@@ -20,7 +20,9 @@ def listen() -> None:
 
 
 def started_as_command() -> bool:
-    """Whether this process was started as `python -m kit…` and has not got further than to import `kit`."""
+    """Whether this process was started as `kit …` or `python -m kit…`, asked while `kit` itself is imported."""
+    if os.path.basename(sys.argv[0] if sys.argv else "") in ("kit", "kit.exe"):
+        return True
     # runpy leaves "-m" there until it has found the module: https://docs.python.org/3/using/cmdline.html#cmdoption-m
     if sys.argv[:1] != ["-m"] or "-m" not in sys.orig_argv[:-1]:
         return False

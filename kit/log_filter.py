@@ -101,7 +101,7 @@ def install() -> bool:
 
 def _is_plain(stream: TextIO | None) -> bool:
     with contextlib.suppress(AttributeError, OSError, ValueError):
-        return stream is not None and stream is sys.__stderr__ and stream.fileno() == 2
+        return stream is not None and stream.fileno() == 2 and stream is sys.__stderr__
     return False
 
 

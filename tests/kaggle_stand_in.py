@@ -236,8 +236,10 @@ class KaggleStandIn:
         self._uploads[number] = {"name": asked["fileName"], "length": asked["contentLength"], "content": None}
         return {"token": f"token-{number}", "createUrl": f"{STORAGE}/upload/{number}?upload_id={SIGNATURE}"}
 
-    def create_submission(self, asked: dict) -> dict:
-        upload = self._uploads[asked["blobFileTokens"].removeprefix("token-")]
+    def create_submission(self, asked: dict) -> dict | Answer:
+        upload = self._uploads.get(asked["blobFileTokens"].removeprefix("token-"))
+        if upload is None or upload["content"] is None:
+            return error(400, "There is no such upload")
         assert len(upload["content"]) == upload["length"]
         description = asked.get("submissionDescription", "")
         reference = self.add(asked["competitionName"], upload["name"], description, upload["content"])
@@ -351,7 +353,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return result if isinstance(result, Answer) else Answer(body=json.dumps(result).encode())
 
     def _upload(self) -> Answer:
-        upload = self.kaggle._uploads[self.url.path.rpartition("/")[2]]
+        upload = self.kaggle._uploads.get(self.url.path.rpartition("/")[2])
+        if upload is None:
+            return error(404, "There is no such upload")
         upload["content"] = self.request_.body
         return Answer(200, b"", {})
 

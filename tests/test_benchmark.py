@@ -35,13 +35,17 @@ def measured(name="fast", seed=0, epochs=((2.0, 0.5), (3.0, 0.75)), **fields):
     return Measured(name, seed, list(epochs), **{**plain, **fields})
 
 
+def rows_of(name):
+    return list(csv.DictReader((FOLDER / name).read_text(encoding="utf-8").splitlines()))
+
+
 # --- what is measured
 
 
 def test_recipes_are_measured_beside_kerass_example(workplace, capsys):
     flags = ["lenet_small", "--epochs", "2", "--target", "0.3", "--against", "keras-mnist-convnet", "--name", "quick"]
     assert benchmark.main([*flags, *QUICK]) == DONE
-    rows = list(csv.DictReader((FOLDER / "quick.csv").open()))
+    rows = rows_of("quick.csv")
     assert {row["network"] for row in rows} == {"lenet_small", "keras-mnist-convnet"}
     assert all(float(row["training_images_per_second"]) > 0 for row in rows)
     assert (FOLDER / "quick.png").read_bytes().startswith(b"\x89PNG")
@@ -90,7 +94,7 @@ def test_start_weights_that_were_trained_on_the_validation_images_are_refused(wo
     flags = ["again.yaml", "--source", "sample", "--limit", "200", "--name", "again"]
     assert benchmark.main([*flags, "--seeds", "2"]) == WRONG_INPUT
     assert "split_seed" in capsys.readouterr().err
-    assert {row["seed"] for row in csv.DictReader((FOLDER / "again.csv").open())} == {"0"}
+    assert {row["seed"] for row in rows_of("again.csv")} == {"0"}
 
 
 def test_times_and_accuracies_are_read_off_the_epochs():

@@ -100,6 +100,15 @@ except OSError as error:
     assert (tmp_path / "test.npz").read_text() == "old"
 
 
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_an_error_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError) as caught:
+        files.write_text("metrics.json", "{}")
+    assert caught.value.filename == "metrics.json"
+
+
 def test_an_error_about_another_file_keeps_its_name(tmp_path):
     with pytest.raises(FileNotFoundError) as caught, files.replacing(tmp_path / "one"):
         np.load(tmp_path / "two.npy")

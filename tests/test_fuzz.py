@@ -19,9 +19,9 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_runs import COMPETITION, IMAGES, config, made, probabilities
+from made_runs import COMPETITION, IMAGES, config, history, made, probabilities
 
-from kit import competitions, evaluate, loaders, recipes, runs, tracking
+from kit import competitions, evaluate, loaders, predict, recipes, runs, tracking
 from kit.comparison import overview
 from kit.ensemble import __main__ as ensemble
 from kit.errors import UserError
@@ -289,6 +289,7 @@ def test_a_damaged_run_is_read_or_said_to_be_damaged(pristine, folder, data):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @many
 @given(data=st.data())
 def test_many_damaged_runs(pristine, folder, data):
@@ -305,6 +306,44 @@ def test_arrays_of_a_checkpoint_are_whole_or_refused(folder, data):
     found, _ = outcome(arrays.read_all, path)
     for name, array in (found or {}).items():
         np.testing.assert_array_equal(array, whole[name])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@settings(many, max_examples=400)
+@given(data=st.data())
+def test_a_damaged_network_or_state_is_whole_or_refused(folder, data):
+    import keras
+
+    from kit.training import checkpoint, transfer
+
+    model = _network(keras, checkpoint, folder)
+    before = model.get_weights()
+    name = data.draw(st.sampled_from(["fold-0.keras", "state-0.npz"]))
+    path = folder / f"damaged-{name}"
+    path.write_bytes(data.draw(changed_bytes((folder / name).read_bytes())))
+    if name.endswith(".keras"):
+        loaded, _ = outcome(transfer.load, path)
+        found = loaded.get_weights() if loaded else before
+    else:
+        outcome(checkpoint.progress, path)
+        outcome(checkpoint.read_arrays, path)
+        outcome(checkpoint.load, path, model)
+        found = model.get_weights()
+    for weight, same in zip(before, found, strict=True):
+        np.testing.assert_array_equal(weight, same)
+
+
+@functools.cache
+def _network(keras, checkpoint, folder):
+    """A small network, its file and the state of its training."""
+    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(10, name="logits")])
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    model.save(folder / "fold-0.keras")
+    rows = [{**row, "stage": 0} for row in history(3)]
+    checkpoint.save(folder / "state-0.npz", model, {"history": rows})
+    return model
 
 
 # --- commands
@@ -353,6 +392,7 @@ def test_runs_shows_the_others_beside_a_damaged_one(pristine, whole, data):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @settings(many, max_examples=500)
 @given(data=st.data())
 def test_runs_beside_many_damaged_ones(pristine, whole, data):
@@ -377,14 +417,14 @@ def test_any_flags_of_runs_end_with_a_status(whole, texts):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A workplace with two runs on the same data, and the files of one of them."""
-    dataset = loaders.load(COMPETITION, "sample", limit=40)
+    dataset = loaders.load(COMPETITION, "sample", limit=200)
     asked = config().model_copy(update={"data": dataset.record()})
     folder = tmp_path_factory.mktemp("trained")
     with in_folder(folder):
         for name, wrong in (("whole", 3), ("mine", 4)):
             labels = dataset.train_labels.astype(int)
             labels[::wrong] = (labels[::wrong] + 1) % 10
-            run = made(name, asked, labels, epochs=3, validation_images=40)
+            run = made(name, asked, labels, epochs=3, validation_images=200)
             run.write_array("test", np.full((len(dataset.test_ids), 10), 0.1, np.float32))
         return folder, Pieces({path.name: path.read_bytes() for path in run.folder.resolve().iterdir()})
 
@@ -400,12 +440,17 @@ def quick():
         yield
 
 
-def check_commands(folder, pieces, name, instead):
+COMMANDS = ((evaluate.main, ["mine"]), (ensemble.main, ["mine", "whole", "--name", "joined"]))
+PREDICTING = ((predict.main, ["mine"]), (predict.main, ["mine", "--tta"]))
+
+
+def check_commands(folder, pieces, name, instead, commands=COMMANDS):
     with in_folder(folder):
         run = tracking.place(COMPETITION, "mine")
-        for main, arguments in ((evaluate.main, ["mine"]), (ensemble.main, ["mine", "whole", "--name", "joined"])):
+        for main, arguments in commands:
             restore(run.folder, pieces, name, instead)
-            shutil.rmtree(tracking.place(COMPETITION, "joined").folder, ignore_errors=True)
+            for made_before in ("joined", "mine-tta"):
+                shutil.rmtree(tracking.place(COMPETITION, made_before).folder, ignore_errors=True)
             check_command(main, *arguments)
 
 
@@ -417,7 +462,8 @@ def test_commands_end_well_with_a_damaged_run(trained, data):
 
 
 @pytest.mark.slow
-@settings(many, max_examples=1000)
+@pytest.mark.timeout(1800)
+@settings(many, max_examples=500)
 @given(data=st.data())
 def test_commands_end_well_with_many_damaged_runs(trained, data):
     with quick():
@@ -425,19 +471,32 @@ def test_commands_end_well_with_many_damaged_runs(trained, data):
 
 
 @pytest.mark.slow
-@settings(many, max_examples=30)
+@pytest.mark.timeout(1800)
+@settings(many, max_examples=60)
 @given(data=st.data())
-def test_commands_with_figures_end_well_with_damaged_runs(trained, data):
-    check_commands(*trained, *data.draw(damage(trained[1])))
+def test_commands_with_networks_and_figures_end_well_with_damaged_runs(trained, data):
+    folder, pieces = trained
+    pieces = Pieces({**pieces, "fold-0.keras": _digit_network(folder)})
+    check_commands(folder, pieces, *data.draw(damage(pieces)), COMMANDS + PREDICTING)
+
+
+@functools.cache
+def _digit_network(folder):
+    """The file of an untrained network of digits."""
+    from kit import zoo
+
+    zoo.build("lenet_small", (28, 28, 1), 10).save(folder / "network.keras")
+    return (folder / "network.keras").read_bytes()
 
 
 # --- recipes and plans
 
 TOKENS = st.sampled_from(
     ["<<: *a", "&a", "*a", "- ", "? ", ": ", "{", "}", "[", "]", "!!int ''", "!!python/name:os.system", "epochs: true",
-     "\t", "seeds: 1000000000", "extends: fast", "members:", "  x: {model: fast_cnn}", "options: {width: 8}", "epochs: 1e400",
-     "learning_rate: .nan", "model: ../../x", "---", "folds: 3", "method: stack", "weights: '\x07'", "\ufeff", "1: 2",
-     "unfreeze: 0x" + "f" * 5000, "seed: 1:1:1", "2001-99-99: 1", "self: 1", "null: 1", "epochs: " + "9" * 400]
+     "\t", "seeds: 1000000000", "extends: fast", "members:", "  x: {model: fast_cnn}", "options: {width: 8}",
+     "folds: 3", "epochs: 1e400", "learning_rate: .nan", "model: ../../x", "---", "method: stack", "weights: '\x07'",
+     "\ufeff", "1: 2", "unfreeze: 0x" + "f" * 5000, "seed: 1:1:1", "2001-99-99: 1", "self: 1", "null: 1",
+     "epochs: " + "9" * 400, "devices: " + "a" * 5000, "method: " + "b" * 5000, "seeds: 0x" + "f" * 5000]
 )  # fmt: skip
 SHIPPED = sorted(recipes.folder(COMPETITION).glob("*.yaml"))
 
@@ -484,6 +543,7 @@ def test_any_text_is_a_recipe_a_plan_or_one_line(folder, text):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @many
 @given(texts())
 def test_many_texts(folder, text):

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import inspect
+import pathlib
 
 import keras
 import numpy as np
@@ -10,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit import zoo
+from kit import competitions, recipes, zoo
 from kit.errors import UserError
-from kit.recipes import Recipe
+from kit.recipes import Recipe, plan
 from kit.training import fit
 from kit.training.batches import Batches
 
@@ -40,33 +41,7 @@ PARAMETERS = {
     "vgg16_transfer": (14_982_474, 14_982_474),
     "vgg16_skip": (30_764_924, 30_764_924),
 }
-MY_NETWORK = '''
-"""My networks: what they have in common, and where they come from."""
-
-import keras
-from keras import layers
-
-from kit.zoo import register
-from kit.zoo.blocks import classifier, norm, pixels
-from kit.zoo.option_types import Width
-
-
-@register(published="MNIST 99.2 %, its authors say")
-def my_network(input_shape, classes, width: Width = 32):
-    """Two convolutions with batch norm: this line is what --help shows.
-
-    Args:
-        input_shape, classes: as for every builder.
-        width: filters of the first convolution; the second has twice as many.
-    """
-    images, x = pixels(input_shape)
-    for number, filters in enumerate((width, 2 * width), 1):
-        x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"conv{number}")(x)
-        x = layers.ReLU(name=f"relu{number}")(norm(x, f"norm{number}"))
-        x = layers.MaxPooling2D(2, name=f"pool{number}")(x)
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    return keras.Model(images, classifier(x, classes), name="my_network")
-'''
+DOCUMENTED = pathlib.Path(__file__).resolve().parents[1] / "docs" / "extending.md"
 
 convert = keras.ops.convert_to_numpy
 
@@ -147,16 +122,18 @@ def test_a_pasted_network_is_one_of_the_zoo(tmp_path, monkeypatch, capsys):
     """As docs/extending.md has it: a file with a builder is all that a new network needs."""
     from kit.zoo.__main__ import main
 
-    (tmp_path / "mine.py").write_text(MY_NETWORK, encoding="utf-8")
+    text = DOCUMENTED.read_text(encoding="utf-8").partition("## Add a network")[2].split("```python\n")[1]
+    snippet = text.partition("```")[0].replace("my_network", "pasted")
+    (tmp_path / "mine.py").write_text(snippet, encoding="utf-8")
     monkeypatch.setattr(zoo, "__path__", [*zoo.__path__, str(tmp_path)])
     zoo.catalogue.cache_clear()
     try:
-        assert zoo.names()[-1] == "my_network"
-        check_structure("my_network")
-        check_training_step("my_network", tmp_path)
+        assert zoo.names()[-1] == "pasted"
+        check_structure("pasted")
+        check_training_step("pasted", tmp_path)
         with pytest.raises(UserError, match="width"):
-            zoo.build("my_network", DIGITS, 10, width=0)
-        assert main(["my_network", "--competition", "cifar-10"]) == 0
+            zoo.build("pasted", DIGITS, 10, width=0)
+        assert main(["pasted", "--competition", "cifar-10"]) == 0
         assert "width=32" in capsys.readouterr().out
     finally:
         zoo.catalogue.cache_clear()
@@ -199,6 +176,14 @@ def test_whatever_an_option_is_given_is_taken_or_refused(place, value):
     name, option = place
     with contextlib.suppress(UserError):
         assert list(zoo.check_options(name, {option: value})) == [option]
+
+
+@pytest.mark.parametrize("competition", competitions.names())
+def test_shipped_recipes_give_networks_options_that_they_take(competition):
+    for name in recipes.names(competition):
+        asked = plan.resolve(competition, name, {}, None) or recipes.resolve(competition, name)
+        for recipe in asked.members.values() if isinstance(asked, plan.Plan) else [asked]:
+            assert zoo.check_options(recipe.model, recipe.options) == recipe.options
 
 
 def test_texts_of_a_command_line_become_numbers():

@@ -14,12 +14,12 @@ def offline(monkeypatch):
     monkeypatch.setattr(keras.utils, "get_file", get_file)
 
 
-def test_without_imagenet_the_weights_are_random_frozen_the_same_and_said_loudly(workplace, offline):
+def test_without_imagenet_the_weights_are_random_frozen_the_same_and_announced(workplace, offline):
     found = imagenet.vgg16_weights()
     assert not found.trained
     assert "random" in found.label
-    for word in ("RANDOM", "URL fetch failure", vgg16.WEIGHTS_PAGE, "data"):
-        assert word in found.origin
+    for part in ("RANDOM", "URL fetch failure", vgg16.WEIGHTS_PAGE, "data"):
+        assert part in found.origin
     network = zoo.build("vgg16_transfer", (28, 28, 1), 10, weights=found.file)
     assert {weight.path.split("/")[0] for weight in network.trainable_weights} == {"head_dense", "logits"}
     first = network.get_layer("block1_conv1").get_weights()[0]

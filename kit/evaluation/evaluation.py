@@ -50,7 +50,8 @@ class Evaluation:
         """The run whose networks can say why: itself, or an ensemble's most accurate member that has any beside it."""
         members = self.run.metrics().members or {}
         best_first = sorted(members, key=lambda name: -members[name].validation_accuracy)
-        beside = [Run(self.run.folder.resolve().parent / name) for name in best_first]
+        parent = self.run.config().parent
+        beside = [Run(self.run.folder.resolve().parent / name) for name in [*([parent] if parent else []), *best_first]]
         return next((run for run in (self.run, *beside) if run.network_paths()), None)
 
 

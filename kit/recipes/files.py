@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from kit.errors import UserError
-from kit.recipes.recipe import Recipe, check_names
+from kit.recipes.recipe import Recipe, check_names, shown
 from kit.suggestions import nearest
 
 EXTENDS = "extends"
@@ -88,7 +88,7 @@ def inherited(
     if EXTENDS not in fields:
         return own
     if not isinstance(fields[EXTENDS], str) or not fields[EXTENDS]:
-        raise UserError(f"{path}: {EXTENDS}: {fields[EXTENDS]!r} is not the name or the file of a recipe.")
+        raise UserError(f"{path}: {EXTENDS}: {shown(fields[EXTENDS])} is not the name or the file of a recipe.")
     try:
         base = locate(fields[EXTENDS], competition, path.parent)
     except UserError as error:
@@ -242,5 +242,7 @@ def _check_keys(mapping: yaml.MappingNode) -> None:
         if not isinstance(key, yaml.ScalarNode):
             raise yaml.YAMLError(f"line {key.start_mark.line + 1}: a key must be a word")
         if key.value in keys:
-            raise yaml.YAMLError(f"{key.value!r} comes a second time in line {key.start_mark.line + 1}; remove one")
+            raise yaml.YAMLError(
+                f"{shown(key.value)} comes a second time in line {key.start_mark.line + 1}; remove one"
+            )
         keys.add(key.value)

@@ -45,6 +45,6 @@ class _Options(argparse.Action):
                 parser.error(f"{option_string}: {text!r} is not of the form key=value")
             try:
                 pairs[key] = yaml.safe_load(value)
-            except yaml.YAMLError:
+            except Exception:  # whatever a tag's constructor raises for a value that does not fit
                 parser.error(f"{option_string}: the value of {text!r} is neither a number nor a text")
         setattr(namespace, self.dest, {**getattr(namespace, self.dest, {}), **pairs})

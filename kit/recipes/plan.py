@@ -17,6 +17,7 @@ Later wins: defaults < the plan's common fields < the recipe that the member ext
 """
 
 import pathlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ from typing import Any
 from kit.errors import UserError
 from kit.recipes import files
 from kit.recipes.files import EXTENDS, PLAN_FIELDS
-from kit.recipes.recipe import Recipe, check_names
+from kit.recipes.recipe import Recipe, check_names, shown
 from kit.suggestions import nearest
 
 METHODS = ("mean", "weighted", "hill-climb", "stack")
@@ -113,6 +114,21 @@ def resolve(
     return _plan(recipes, seeds_of, file, where)
 
 
+def asked_for(
+    competition: str, config: str | pathlib.Path | None, flags: Mapping[str, Any], seeds: int | None = None
+) -> "Recipe | Plan":
+    """Return what a command line or a call of `kit.fit` asks for: a recipe, or a plan of several.
+
+    Args:
+        competition, config, flags, seeds: as for `resolve`.
+
+    Raises:
+        UserError: as `resolve`, and as `kit.recipes.resolve`.
+    """
+    planned = resolve(competition, config, flags, seeds)
+    return files.resolve(competition, config, flags) if planned is None else planned
+
+
 def _recipe(layers: list[Mapping[str, Any]], where: str) -> Recipe:
     try:
         return Recipe(**files.merged(*layers))
@@ -138,10 +154,10 @@ def _method(file: Mapping[str, Any], where: str) -> tuple[str, bool]:
     method, geometric = file.get("method", "mean"), file.get("geometric", False)
     if method not in METHODS:
         raise UserError(
-            f"{where}: method: {method!r} is not one of {', '.join(METHODS)}.{nearest(str(method), METHODS)}"
+            f"{where}: method: {shown(method)} is not one of {', '.join(METHODS)}.{nearest(shown(method), METHODS)}"
         )
     if not isinstance(geometric, bool):
-        raise UserError(f"{where}: geometric: {geometric!r} is not true or false.")
+        raise UserError(f"{where}: geometric: {shown(geometric)} is not true or false.")
     if geometric and method not in ("mean", "weighted"):
         raise UserError(f"{where}: geometric: true goes with method: mean or weighted, not {method}.")
     return str(method), geometric
@@ -152,8 +168,12 @@ def _members(members: Any, where: str) -> dict[str, dict[str, Any]]:
     if not isinstance(members, dict) or not members:
         raise UserError(f"{where}: members: name each member, with its fields indented below the name.")
     for name, own in members.items():
+        if not re.fullmatch(r"[\w.+-]{1,60}", name if isinstance(name, str) else shown(name)):
+            raise UserError(
+                f"{where}: members: {shown(name)} cannot be a part of a run's name; take letters and digits."
+            )
         if not isinstance(own or {}, dict):
-            raise UserError(f"{where}, member {name}: {str(own)[:60]!r} is not a list of `field: value` lines.")
+            raise UserError(f"{where}, member {name}: {shown(own)} is not a list of `field: value` lines.")
         check_names(own or {}, f"{where}, member {name}", (EXTENDS, "seeds"))
     return {str(name): dict(own or {}) for name, own in members.items()}
 
@@ -161,9 +181,11 @@ def _members(members: Any, where: str) -> dict[str, dict[str, Any]]:
 def _seeded(name: str, recipe: Recipe, seeds: Any, where: str, before: int) -> dict[str, Recipe]:
     """One recipe for each of `seeds`, by short name; only one keeps the member's own."""
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-        raise UserError(f"{where}: seeds: {seeds!r} must be a whole number, 1 or more.")
+        raise UserError(f"{where}: seeds: {shown(seeds)} must be a whole number, 1 or more.")
     if seeds + before > MOST_MEMBERS:
-        raise UserError(f"{where}: seeds: {seeds:,} trainings are more than the {MOST_MEMBERS:,} that a plan can have.")
+        raise UserError(
+            f"{where}: seeds: {shown(seeds)} trainings are more than the {MOST_MEMBERS:,} that a plan can have."
+        )
     if name and seeds == 1:
         return {name: recipe}
     prefix = f"{name}-" if name else ""

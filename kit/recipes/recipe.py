@@ -157,7 +157,7 @@ class Recipe(pydantic.BaseModel):
             if getattr(self, name):
                 raise UserError(f"snapshots: every cycle has to come to its end; leave out {name}.")
         if self.devices != "auto" and not (self.devices.isascii() and self.devices.isdigit() and int(self.devices)):
-            raise UserError(f"devices: {self.devices!r} is neither auto nor a number of devices.")
+            raise UserError(f"devices: {shown(self.devices)} is neither auto nor a number of devices.")
         if not (self.folds or self.validation_share):
             for name, reason in (("tta", "its weights"), ("patience", "early stopping")):
                 if getattr(self, name):
@@ -211,28 +211,30 @@ def check_names(fields: Mapping[str, Any], where: str, also: tuple[str, ...] = (
     """
     for name in fields:
         if name not in (*FIELDS, *also):
-            raise UserError(f"{where}: there is no field {name!r}.{nearest(str(name), (*FIELDS, *also))}")
+            raise UserError(f"{where}: there is no field {shown(name)}.{nearest(str(name)[:99], (*FIELDS, *also))}")
 
 
 def explanation(error: pydantic.ValidationError, schema: type[pydantic.BaseModel]) -> str:
     """Say in one line what is wrong with the first field that did not validate: its name, its value, what it takes."""
     first = error.errors()[0]
-    name = ".".join(map(str, first["loc"])) or "the file"
+    name = ".".join(str(part)[:60] for part in first["loc"]) or "the file"
     value, context = first["input"], first.get("ctx", {})
     field = schema.model_fields.get(str(first["loc"][0])) if first["loc"] else None
     kind = field.annotation if field else None
     if first["type"] == "missing":
         return f"{name}: is missing."
     if first["type"] == "extra_forbidden":
-        return f"there is no field {name!r}.{nearest(name, schema.model_fields)}"
+        return f"there is no field {shown(name)}.{nearest(name[:99], schema.model_fields)}"
     if first["type"] == "literal_error":
         choices = get_args(kind) or (context.get("expected"),)
-        return f"{name}: {_shown(value)} is not one of {', '.join(map(str, choices))}.{nearest(str(value), choices)}"
+        return (
+            f"{name}: {shown(value)} is not one of {', '.join(map(str, choices))}.{nearest(str(value)[:99], choices)}"
+        )
     if first["type"] in ("greater_than_equal", "less_than_equal", "finite_number") and field:
         low, high = _range(field)
         limit = f"{low:g} or more" if high is None or high >= LARGEST else f"between {low:g} and {high:g}"
-        return f"{name}: {_shown(value)} must be {limit}."
-    return f"{name}: {_shown(value)} is not {_what(kind)}."
+        return f"{name}: {shown(value)} must be {limit}."
+    return f"{name}: {shown(value)} is not {_what(kind)}."
 
 
 def _range(field: Any) -> tuple[float, float | None]:
@@ -249,7 +251,8 @@ def _what(kind: Any) -> str:
     return texts.get(kind, "a mapping of names to values" if get_origin(kind) is dict else "what belongs there")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a value as an error shows it: whatever it is, a short text."""
     try:
         text = reprlib.repr(value)
     except ValueError:  # Python refuses to write out a number of more than 4,300 digits

@@ -38,7 +38,8 @@ def begin(run: "Run", config: Config, existing: Existing, unique: bool) -> Itera
                     files.write_text(run.folder / "config.yaml", schema.yaml_text(config))
             yield run
             with writing(run.folder):
-                files.sweep(run.folder)
+                for folder in (run.folder, run.figures):
+                    files.sweep(folder)
                 shutil.rmtree(run.working)
         except BaseException:
             if existing == "restart" or (new and run.state == "absent"):
@@ -103,20 +104,19 @@ def _check_empty(folder: pathlib.Path) -> None:
     with writing(folder):
         if not os.path.lexists(folder):
             return
-        for entry in os.scandir(folder):
-            working = entry.name == ".working" and entry.is_dir() and not os.listdir(entry.path)
+        for entry in list(folder.iterdir()):
+            working = entry.name == ".working" and entry.is_dir() and not os.listdir(entry)
             if not working and not fnmatch.fnmatch(entry.name, ".config-????????.yaml"):
                 raise _Taken(f"{folder} has files, but no config.yaml; take another --name, or remove it.")
 
 
 def _remove(folder: pathlib.Path) -> None:
     """Remove a run, its config last: until then it is a run that can be begun anew. A link's target is emptied."""
-    entries = sorted(os.scandir(folder), key=lambda entry: entry.name == "config.yaml")
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path)
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == "config.yaml"):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
         else:
-            os.unlink(entry.path)
+            entry.unlink()
     if not folder.is_symlink():
         folder.rmdir()
 

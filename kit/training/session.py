@@ -43,8 +43,7 @@ def train(
         UserError: a checkpoint is damaged.
     """
     timings = timings or Timings()
-    with devices.prepare(training.recipe.devices):
-        parts = [_fold(training, run, fold, timings, callbacks) for fold in range(len(training.folds))]
+    parts = [_fold(training, run, fold, timings, callbacks) for fold in range(len(training.folds))]
     dataset = training.dataset
     oof, test, weights = tta.combine(dataset, training.folds, parts)
     _write_snapshots(training, run, parts)
@@ -103,22 +102,24 @@ def _fold(training, run, fold, timings, callbacks):
     started = time.perf_counter()
     split = training.split(fold)
     paths = CheckpointPaths(run.working / f"state-{fold}.npz", run.working / f"best-{fold}.keras")
-    with timings.measure("train"):
-        network = training.network(split)
-        print("compiling the training step; the first epoch takes some seconds longer", flush=True)
-        more = callbacks(run, fold) if callbacks else []
-        history = fit(network, split, training.recipe, paths, started, more)
-        if training.recipe.checkpoint == "best":
-            network.set_weights(load(paths.best).get_weights())
-        with files.replacing(run.network_path(fold)) as fresh:
-            network.save(fresh)
-    with timings.measure("predict"):
-        arrays = _predicted(training, network, split, paths)
+    with devices.prepare(training.recipe.devices):
+        with timings.measure("train"):
+            network = training.network(split)
+            print("compiling the training step; the first epoch takes some seconds longer", flush=True)
+            more = callbacks(run, fold) if callbacks else []
+            history = fit(network, split, training.recipe, paths, started, more)
+            if training.recipe.checkpoint == "best":
+                network.set_weights(load(paths.best).get_weights())
+            with files.replacing(run.network_path(fold)) as fresh:
+                network.save(fresh)
+        with timings.measure("predict"):
+            arrays = _predicted(training, network, split, paths)
     notes = {"history": history, "parameters": network.count_params()}
     checkpoint.write_arrays(done, arrays, notes)
     for path in run.working.glob(f"state-{fold}*"):
         path.unlink(missing_ok=True)
-    # Keras keeps every graph that it has built; without this, memory grows from fold to fold.
+    # Keras keeps every graph that it has built; without this, memory grows from fold to fold. Outside of the devices'
+    # scope, which TensorFlow keeps in that graph.
     keras.backend.clear_session(free_memory=True)
     gc.collect()
     return arrays | notes

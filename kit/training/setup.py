@@ -80,8 +80,8 @@ def resolve(dataset: Dataset, recipe: Recipe) -> Training:
     split = training.split(0)
     with devices.prepare(recipe.devices):
         transfer.build(recipe, dataset.competition, training.lineage)
-        keras.backend.clear_session(free_memory=True)
         settled = _settled(training, split)
+    keras.backend.clear_session(free_memory=True)
     return Training(dataset, recipe.replace(precision=settled), folds, training.lineage)
 
 

@@ -61,11 +61,26 @@ def load(path: pathlib.Path) -> keras.Model:
     Raises:
         UserError: there is no such file, or Keras cannot read it.
     """
+    if not path.is_file():  # a pipe would be waited for
+        raise UserError(f"{path} is not a file; put the network's file back, or train the run again.")
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras, zipfile, zlib and h5py each have kinds of their own for changed bytes
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise UserError(f"{path} is not a network that Keras can read ({reason}); train the run again.") from None
+
+
+def load_classifier(path: pathlib.Path, competition: Competition) -> keras.Model:
+    """Load a saved network that predicts a competition's images.
+
+    Raises:
+        UserError: as `load`, or it takes other images or tells other classes apart.
+    """
+    network = load(path)
+    shapes = [tuple(getattr(network, name, None) or ())[1:] for name in ("input_shape", "output_shape")]
+    if shapes != [competition.image_shape, (competition.classes,)]:
+        raise UserError(f"{path} is not a network for {competition.name}: it maps {shapes[0]} to {shapes[1]}.")
+    return network
 
 
 def take(network: keras.Model, source: pathlib.Path, with_head: bool) -> list[str]:

@@ -91,8 +91,8 @@ def _text(part: Any) -> str:
         return "none"
     if kind not in _PLAIN:
         return ""
-    words = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-    return f"{words[kind]}{_range(part)}"
+    texts = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    return f"{texts[kind]}{_range(part)}"
 
 
 def _range(part: Any) -> str:
