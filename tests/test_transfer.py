@@ -188,5 +188,7 @@ def test_taken_whitening_is_not_computed_anew(sample, tmp_path):
     recipe = Recipe(model="airbench", options={"width": 4}, weights=source)
     network, taken = build(recipe, sample, images=sample.train_images)
     assert "whitening_conv" in taken
-    own, other = (one.get_layer("whitening_conv").get_weights()[0] for one in (network, transfer.load(pathlib.Path(source))))
+    own, other = (
+        one.get_layer("whitening_conv").get_weights()[0] for one in (network, transfer.load(pathlib.Path(source)))
+    )
     np.testing.assert_array_equal(own, other)
