@@ -130,6 +130,7 @@ def source(competition: str) -> str:
     """
     if is_short():
         return "sample"
+    from kit import competitions
     from kit.loaders import kaggle_files
 
-    return "keras" if kaggle_files.locate(competition, "data") is None else "kaggle"
+    return "keras" if kaggle_files.locate(competitions.get(competition), "data") is None else "kaggle"
