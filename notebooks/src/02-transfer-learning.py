@@ -688,7 +688,8 @@ print(f"against its best member: {np.sum(after & ~before)} mistakes corrected, {
 
 # %%
 shown = np.array([np.flatnonzero(validation_labels == label)[0] for label in range(workshop.choose(10, short=3))])
-figures.grad_cam(networks["small ResNet"], validation_images[shown], validation_labels[shown], names, guided=False)
+explained = "VGG16, last block unfrozen"
+figures.grad_cam(networks[explained], validation_images[shown], validation_labels[shown], names, guided=False)
 
 # %% [markdown]
 # Now one image and all ten classes: what in it looks like a bird, what like a ship?
@@ -697,18 +698,19 @@ figures.grad_cam(networks["small ResNet"], validation_images[shown], validation_
 from kit.figures.attribution import grad_cam_maps
 
 classes = np.arange(workshop.choose(10, short=3))
-maps = grad_cam_maps(networks["small ResNet"], np.repeat(photo[None], len(classes), axis=0), classes)
+maps = grad_cam_maps(networks[explained], np.repeat(photo[None], len(classes), axis=0), classes)
 figure, axes = plt.subplots(1, len(classes), figsize=(16, 2.2))
 for axis, label in zip(axes, classes, strict=True):
     axis.imshow(photo)
     axis.imshow(maps[label], cmap="jet", alpha=0.45, vmin=0, vmax=1)
-    axis.set_title(f"{names[label]}\n{predictions['small ResNet'][0, label]:.0%}")
+    axis.set_title(f"{names[label]}\n{predictions[explained][0, label]:.0%}")
     axis.axis("off")
 plt.show()
 
 # %% [markdown]
-# **What you see.** The warm places for the predicted class should lie on the object. If the
-# background is warm, be careful: the network may have learned where things stand instead of what they are.
+# **What you see.** The warm places for the predicted class should lie on the object. They are coarse, since VGG16's
+# maps have few places left. If the background is warm, be careful: the network may have learned where things stand
+# instead of what they are.
 #
 # ### Right and wrong, at random and at worst
 #
