@@ -85,6 +85,8 @@ def _free(run: "Run", config: Config, existing: Existing, unique: bool) -> Itera
 def _check_free(run: "Run", config: Config, existing: Existing) -> None:
     if run.state == "absent":
         _check_empty(run.folder)
+    elif run.elsewhere:
+        raise _Taken(f"{run.folder} is being trained on Kaggle: `{run.resume_command}`; or take another --name.")
     elif run.state == "complete":
         raise _Taken(f"{run.folder} exists already; take another --name, or remove it.")
     elif existing == "restart":
