@@ -153,7 +153,7 @@ class KernelsStandIn(KaggleStandIn):
             folder.mkdir(parents=True)
             for name, content in self.data.items():
                 (folder / name).write_bytes(content)
-        for kernel in session.asked["kernelDataSources"]:
+        for kernel in session.asked.get("kernelDataSources", []):
             for name, content in self.sessions[kernel.partition("/")[2]][-1].outputs.items():
                 path = session.root / "input" / "notebooks" / kernel / name
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -167,9 +167,9 @@ class KernelsStandIn(KaggleStandIn):
         )  # fmt: skip
 
         def watch() -> None:
-            for line in session.process.stdout:
-                session.log.append(line)
-            ended = session.process.wait()
+            with session.process:
+                session.log.extend(session.process.stdout)
+            ended = session.process.returncode
             if not ended:  # what a session leaves that fails is thrown away
                 for path in session.working.rglob("*"):
                     inside = path.relative_to(session.working)

@@ -22,6 +22,7 @@ import pytest
 import submit_scene
 from kernels_stand_in import KernelsStandIn
 
+import kit
 from kit import evaluate, recipes, submit, tracking, train
 from kit.command_line import DONE, FAILED, WRONG_INPUT
 from kit.errors import UserError
@@ -174,6 +175,10 @@ def test_other_accelerators(stand_in, accelerator, seconds):
 
 def test_the_version_is_asked_for(stand_in):
     """Trap 5: by the client's newest form, on every call about the session."""
+    from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelSessionStatusRequest as Request
+
+    if not hasattr(Request, "version_label"):
+        pytest.skip("this version of the client asks for no version")
     assert push() == DONE
     for name in ("GetKernelSessionStatus", "ListKernelSessionOutput"):
         asked = [json.loads(request.body) for request in stand_in.named(name)]
@@ -233,6 +238,26 @@ def test_a_refused_push_leaves_nothing(stand_in, case, capsys):
     assert len(stand_in.named("SaveKernel")) == 1
     stand_in.refusal = None
     assert push() == DONE
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_token_of_which_kaggle_does_not_say_whose_it_is(stand_in, known, monkeypatch, capsys):
+    stand_in.fault("IntrospectToken", kaggle.answers(404))
+    if known:
+        monkeypatch.setenv("KAGGLE_USERNAME", kaggle.USER)
+        assert push() == DONE
+    else:
+        assert push() == WRONG_INPUT
+        assert "KAGGLE_USERNAME" in capsys.readouterr().err
+
+
+def test_a_name_and_a_key_say_who_one_is(stand_in, monkeypatch):
+    monkeypatch.delenv("KAGGLE_API_TOKEN")
+    monkeypatch.setenv("KAGGLE_USERNAME", kaggle.USER)
+    monkeypatch.setenv("KAGGLE_KEY", kaggle.KEY)
+    assert push() == DONE
+    assert stand_in.only.asked["slug"].startswith(f"{kaggle.USER}/")
+    assert not stand_in.named("IntrospectToken")
 
 
 def test_rules_not_accepted(stand_in, capsys):
@@ -517,9 +542,9 @@ def test_an_older_client(stand_in, monkeypatch):
     from kit.kaggle_client import calls
 
     monkeypatch.setattr(calls, "has_log_stream", lambda client: False)
-    monkeypatch.delattr(types, "ApiGetAcceleratorQuotaStatisticsRequest")
+    monkeypatch.delattr(types, "ApiGetAcceleratorQuotaStatisticsRequest", raising=False)
     for name in ("ApiGetKernelSessionStatusRequest", "ApiListKernelSessionOutputRequest"):
-        monkeypatch.delattr(getattr(types, name), "version_label")
+        monkeypatch.delattr(getattr(types, name), "version_label", raising=False)
     assert push() == DONE
     assert is_here()
 
@@ -640,18 +665,48 @@ def test_the_far_side_ends_well_whatever_happens(tmp_path):
         assert f"runs/{C}/{NAME}/.working/state-0.npz" in archive.namelist()
 
 
+def test_a_training_stops_after_a_whole_epoch_in_time():
+    from types import SimpleNamespace
+
+    from kit.training.time_limit import StopInTime, TimeIsUp
+
+    def callback(seconds: float) -> StopInTime:
+        stops = StopInTime(time.monotonic() + seconds)
+        stops.set_params({"epochs": 2})
+        stops.set_model(SimpleNamespace(stop_training=False))
+        return stops
+
+    ample, short, over = callback(1000), callback(1000), callback(-1)
+    for epoch in range(2):
+        ample.on_epoch_begin(epoch)
+        ample.on_epoch_end(epoch)
+    short.on_epoch_begin(0)
+    short.began -= 900  # the next epoch would take as long
+    with pytest.raises(TimeIsUp):
+        short.on_epoch_end(0)
+    with pytest.raises(TimeIsUp):
+        over.on_epoch_begin(0)
+    over.on_epoch_end(1)  # the last one is done: only predicting is left
+
+
 @pytest.mark.slow
-def test_a_training_in_two_sessions_equals_an_unbroken_one(stand_in, monkeypatch):
+def test_a_training_in_two_sessions_equals_an_unbroken_one(stand_in, monkeypatch, capsys):
     stand_in.work = None
     stand_in.data = bundles.digits(train=60, test=20)
     flags = [*QUICK, "--validation-share", "0.2", "--accelerator", "none"]
-    text = packing.FAR_SIDE.read_text(encoding="utf-8")
-    short = pathlib.Path("far_side.py")
-    short.write_text(text.replace('f"{left / 60:.3f}"', '"0.0001" if not settings["state"] else f"{left / 60:.3f}"'))
-    monkeypatch.setattr(packing, "FAR_SIDE", short)
+    # A copy of the kit for which the time is always up after an epoch, and never before one.
+    package = pathlib.Path("copy") / "kit"
+    shutil.copytree(pathlib.Path(kit.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    path = package / "training" / "time_limit.py"
+    text = path.read_text(encoding="utf-8").replace("+ RESERVE * self.longest", "+ 1e9 * self.longest")
+    path.write_text(text, encoding="utf-8")
+    monkeypatch.setattr(packing, "payload", payload.__wrapped__)
+    monkeypatch.setattr(kit, "__file__", str((package / "__init__.py").absolute()))
     assert remote.main(flags) == FAILED
     assert record.read(run()).last.state == record.PAUSED
+    assert "after epoch 1" in capsys.readouterr().out
     assert remote.main(["--resume", "--name", NAME]) == DONE
+    assert "after" not in capsys.readouterr().out.partition("fast_cnn: ")[0]
     bundles.loose(pathlib.Path("data") / C, stand_in.data)
     assert train.main([*flags[:-2], "--name", "here"]) == DONE
     assert np.array_equal(run().test(), tracking.place(C, "here").test())

@@ -114,7 +114,7 @@ class Kernels(Kaggle):
         if name := _user(credential):
             return name
         token = self._guard.authorization.removeprefix("Bearer ")
-        with contextlib.suppress(UserError, Failure) if os.environ.get("KAGGLE_USERNAME") else contextlib.nullcontext():
+        with contextlib.suppress(UserError):
             self.call("your account", calls.introspect_token, self.client, token)
             answer = self._answer("IntrospectToken", schema.IntrospectToken)
             if answer.username:

@@ -80,7 +80,8 @@ def _resume(kaggle, arguments) -> Run:
     if arguments.name:
         run, known = record.find(arguments.name, arguments.competition)
     else:
-        paused = [run for run in record.every(arguments.competition) if record.read(run).last.state == record.PAUSED]
+        known_runs = ((run, record.read(run)) for run in record.every(arguments.competition))
+        paused = [run for run, known in known_runs if known and known.last.state == record.PAUSED]
         if len(paused) != 1:
             listed = ", ".join(run.name for run in paused) or "none"
             raise UserError(f"--resume: say with --name which run to go on with; stopped in time: {listed}.")

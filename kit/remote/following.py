@@ -114,7 +114,8 @@ def overview(kaggle: Kernels, competition: str | None) -> list[str]:
     for run in record.every(competition):
         known = record.read(run)
         assert known is not None
-        session, state = known.last, known.last.state
+        session = known.last
+        state: str = session.state
         if state in (SENDING, SENT):
             status = kaggle.status(session.kernel)
             state = "not on Kaggle" if status is None else status.status.replace("_", " ")
@@ -167,10 +168,9 @@ def _died(run: Run, known: Record, message: str) -> Failure:
         printable(message).strip().rstrip(".") or "it has left nothing, as after a failure or at Kaggle's time limit"
     )
     earlier = any(session.state == PAUSED for session in known.sessions)
-    remedy = f"python -m kit.remote --resume --name {run.name}" if earlier else "the same command"
+    remedy = f"`python -m kit.remote --resume --name {run.name}`" if earlier else "the same command"
     return Failure(
-        f"the session of {run.name} died ({reason}); its log is at {known.last.kernel.url}; begin again with "
-        f"`{remedy}`."
+        f"the session of {run.name} died ({reason}); its log is at {known.last.kernel.url}; begin again with {remedy}."
     )
 
 

@@ -4,7 +4,7 @@ import contextlib
 import datetime
 import json
 import pathlib
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import pydantic
 
@@ -22,7 +22,11 @@ LONGEST = {"t4x2": 12 * 3600, "tpu": 9 * 3600, "none": 12 * 3600}
 """How many seconds Kaggle lets a session run at most."""
 MOST_FILES = 5000
 
-SENDING, SENT, PAUSED, FAILED, FETCHED = "sending", "sent", "paused", "failed", "fetched"
+SENDING: Final = "sending"
+SENT: Final = "sent"
+PAUSED: Final = "paused"
+FAILED: Final = "failed"
+FETCHED: Final = "fetched"
 
 
 class _Schema(pydantic.BaseModel):
