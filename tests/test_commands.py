@@ -37,7 +37,7 @@ def train(*flags):
 # --- help
 
 
-VERBS = ["download", "train", "runs", "evaluate", "predict", "ensemble", "submit", "benchmark", "zoo"]
+VERBS = ["download", "train", "remote", "runs", "evaluate", "predict", "ensemble", "submit", "benchmark", "zoo"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

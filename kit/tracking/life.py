@@ -115,6 +115,8 @@ def _renamed(run: Any, name: str) -> Any:
 def _check_free(run: Begun, config: Config, existing: Existing) -> None:
     if run.state == "absent":
         _check_empty(run.folder)
+    elif run.elsewhere:
+        raise _Taken(f"{run.folder} is being trained on Kaggle: `{run.resume_command}`; or take another --name.")
     elif run.state == "complete":
         raise _Taken(f"{run.folder} exists already; take another --name, or remove it.")
     elif existing == "restart":
