@@ -127,6 +127,16 @@ def test_a_run_without_validation_may_join_what_it_likes(sample, here):
 # --- weights of a run
 
 
+def test_neither_a_link_nor_a_teacher_hides_what_start_weights_have_seen(sample, here, tmp_path):
+    other = QUICK.replace(split_seed=1)
+    link = tmp_path / "link.keras"
+    link.symlink_to(tracking.find("one").network_path(0).resolve())
+    members = {"model": "combined", "options": {"runs": "one, other"}}
+    for changes in ({"weights": str(link)}, {"weights": "one", "teacher": "one"}, {**members, "teacher": "one"}):
+        with pytest.raises(UserError, match="split_seed"):
+            lineage.resolve(other.replace(**changes), sample)
+
+
 def test_each_fold_starts_from_its_own_network_and_other_splits_are_refused(sample, here):
     folded = QUICK.replace(folds=2)
     run, _ = train("folds", sample, folded)
