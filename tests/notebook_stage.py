@@ -24,10 +24,13 @@ def stage(folder: pathlib.Path) -> pathlib.Path:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of a kernel: short notebooks, this interpreter's kit nowhere on the path, no internet."""
+    """The environment of a kernel: short notebooks, this interpreter's kit nowhere on the path, no internet.
+
+    Two kernels run side by side on two cores, where threads of scikit-learn would wait for each other.
+    """
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), NOWHERE)
     plain = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return plain | proxies | {"KIT_NOTEBOOKS": "short"} | more
+    return plain | proxies | {"KIT_NOTEBOOKS": "short", "OMP_NUM_THREADS": "1"} | more
 
 
 def read(path: pathlib.Path) -> nbformat.NotebookNode:
@@ -49,10 +52,14 @@ def execute(notebook: nbformat.NotebookNode, folder: pathlib.Path, **more: str) 
     return client(notebook, folder).execute(env=environment(**more))
 
 
+def text_of(cell: nbformat.NotebookNode) -> str:
+    """Everything that a cell printed, commands included."""
+    return "".join(output.get("text", "") for output in cell.get("outputs", []))
+
+
 def printed(notebook: nbformat.NotebookNode) -> str:
     """Everything that the cells printed, commands included."""
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    return "".join(output.get("text", "") for output in outputs)
+    return "".join(text_of(cell) for cell in notebook.cells)
 
 
 def trouble(notebook: nbformat.NotebookNode) -> list[str]:
@@ -61,5 +68,5 @@ def trouble(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def figures(notebook: nbformat.NotebookNode) -> int:
-    """How many pictures the notebook shows."""
+    """How many figures the notebook shows."""
     return sum("image/png" in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))

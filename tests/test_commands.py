@@ -37,7 +37,7 @@ def train(*flags):
 # --- help
 
 
-VERBS = ["download", "train", "runs", "evaluate", "predict", "ensemble", "submit", "benchmark", "zoo"]
+VERBS = ["download", "train", "remote", "runs", "evaluate", "predict", "ensemble", "submit", "benchmark", "zoo"]
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -81,7 +81,7 @@ def test_a_training_leaves_all_that_is_promised(workplace, capsys):
         *("images_per_second", "parameters", "seen", "data_fingerprint", "precision", "hardware"),
     }
     assert promised <= set(json.loads((run.folder / "metrics.json").read_text()))
-    rows = list(csv.reader(run.submission.open()))
+    rows = list(csv.reader(run.submission.read_text().splitlines()))
     assert rows[0] == ["ImageId", "Label"]
     assert [int(label) for _, label in rows[1:]] == run.test().argmax(axis=1).tolist()
     assert run.config().recipe.epochs == 2
@@ -100,7 +100,7 @@ def test_the_same_command_twice_gives_the_same_bits(workplace):
         (["--competition", "digit-recogniser"], "Did you mean digit-recognizer?"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
         (["--name", "../up"], "cannot name a run"),
-        (["--limit", "5"], "--limit"),
+        (["--limit", "5"], "limit"),
         (["--limit", "-5"], "--limit"),
         (["--resume", "--name", "none"], "none"),
         (["--weights", "nowhere"], "nowhere"),

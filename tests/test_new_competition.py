@@ -1,4 +1,4 @@
-"""Any image competition from its files: set up, trained, evaluated and checked for submission without a line of Python."""
+"""Any image competition from its files: set up, trained, evaluated and checked, without a line of Python."""
 
 import io
 import zipfile

@@ -25,7 +25,7 @@ SECONDS, LINES = 20, 40  # of one command; the summary of what is sent has 17 li
 CALLS = ("ListSubmissions", "GetSubmissionLimits", "StartSubmissionUpload", "CreateSubmission")
 COMMANDS = [["--yes"], ["--yes", "--no-wait"], ["--status"], ["--list"], ["--dry-run"]]
 few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-many = settings(few, max_examples=1000, phases=[Phase.reuse, Phase.generate])
+many = settings(few, max_examples=500, phases=[Phase.reuse, Phase.generate])
 
 
 @pytest.fixture

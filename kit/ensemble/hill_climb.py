@@ -73,7 +73,7 @@ class HillClimb(Ensemble):
         return pool(self._predictable(test), self.weights_)
 
     def _climb_metric(self, oof, labels):
-        """Climb on the metric itself: each bag's ensembles, their mean and the best member, of which the best is taken."""
+        """Climb on the metric itself; of each bag's ensemble, their mean and the best member, take the best."""
         metric = metrics.named(self.metric)
         rng = np.random.default_rng(self.random_state)
         images = min(len(labels), max(1, MOST_PREDICTIONS // (len(oof) * oof.shape[2])))

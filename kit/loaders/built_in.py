@@ -16,7 +16,8 @@ def sample(competition: Competition) -> Dataset:
     """
     if competition.sample is None:
         raise UserError(
-            f"{competition.name} has no built-in sample; get Kaggle's files: `python -m kit.download {competition.name}`."
+            f"{competition.name} has no built-in sample; get Kaggle's files: "
+            f"`python -m kit.download {competition.name}`."
         )
     train_images, train_labels, test_images = competition.sample()
     return Dataset(

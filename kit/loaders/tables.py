@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 import numpy as np
 
@@ -29,14 +29,20 @@ def columns(stream: BinaryIO, where: str, wanted: Sequence[str], remedy: str, *,
     Raises:
         UserError: names the line (the header is line 1) and column of the first thing that is wrong.
     """
-    reader = csv.reader(io.TextIOWrapper(buffered(stream), "utf-8-sig", newline=""))
+    with io.TextIOWrapper(buffered(stream), "utf-8-sig", newline="") as text:
+        return _columns(text, where, wanted, remedy, only)
+
+
+def _columns(text: TextIO, where: str, wanted: Sequence[str], remedy: str, only: bool) -> list[list[str]]:
+    reader = csv.reader(text)
     found: list[list[str]] = [[] for _ in wanted]
     line_of: dict[str, int] = {}
     try:
         header = [name.strip() for name in next(reader, [])]
         if only and header != list(wanted):
             raise UserError(
-                f"{where}, line 1: the header is {','.join(header)[:60]!r}, expected {','.join(wanted)[:60]!r}; {remedy}"
+                f"{where}, line 1: the header is {','.join(header)[:60]!r}, expected "
+                f"{','.join(wanted)[:60]!r}; {remedy}"
             )
         for name in wanted:
             if header.count(name) != 1:

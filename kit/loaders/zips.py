@@ -6,7 +6,7 @@ import pathlib
 import re
 import zipfile
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any
 
 from kit.errors import UserError
 
@@ -14,7 +14,7 @@ LARGEST_DIRECTORY = 1 << 20  # bytes; Kaggle's bundles hold a handful of files
 
 
 @contextlib.contextmanager
-def opened(file: BinaryIO, largest_directory: int | None = None) -> Iterator[zipfile.ZipFile]:
+def opened(file: Any, largest_directory: int | None = None) -> Iterator[zipfile.ZipFile]:
     """Open a zip for reading; one whose directory has more bytes than `largest_directory` is refused.
 
     Raises:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import math
 import pathlib
 import posixpath
@@ -79,18 +80,13 @@ def _sample(tree: Tree) -> Table:
 
 def _table(tree: Tree, path: str, most: int = MOST_ROWS) -> Table:
     where = tree.where(path)
-    with tree.open(path) as stream:
-        try:
-            reader = csv.reader(io.TextIOWrapper(buffered(stream), "utf-8-sig", newline=""))
+    try:
+        with tree.open(path) as stream, io.TextIOWrapper(buffered(stream), "utf-8-sig", newline="") as text:
+            reader = csv.reader(text)
             header = [name.strip() for name in next(reader, [])]
-            rows = []
-            for row in reader:
-                if len(row) == len(header):
-                    rows.append(row)
-                if len(rows) >= most:
-                    break
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"{where} is not CSV in UTF-8 ({error}).") from None
+            rows = [row for row in itertools.islice(reader, most) if len(row) == len(header)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{where} is not CSV in UTF-8 ({error}).") from None
     return Table(path, header, rows)
 
 
@@ -233,7 +229,7 @@ def _by_name(train: list[str], files: dict[str, Any]) -> dict[str, Any] | None:
 
 def _classes(texts: list[str], column: str, unique: bool = False) -> list[str]:
     """Return the class names in their order, or refuse what is not one class an image."""
-    names = set(text.strip() for text in texts)
+    names = {text.strip() for text in texts}
     if any(not name for name in names):
         raise UserError(f"column {column!r}: some labels are empty; the kit needs a class for every image.")
     if all(re.fullmatch(r"-?\d+", name) for name in names):
@@ -285,7 +281,8 @@ def _submission(sample: Table, fields: dict[str, Any]) -> dict[str, Any]:
         columns = [by_text.get(re.sub(r"\W", "", name).lower(), "") for name in names]
         if len(header) - 1 != len(names) or "" in columns:
             raise UserError(
-                "the sample submission's columns are not the classes (multi-label?); the kit predicts one class an image."
+                "the sample submission's columns are not the classes (multi-label?); the kit predicts one class an "
+                "image."
             )
         found: dict[str, Any] = {"id_column": header[0], "predicts": "probabilities", "metric": "log-loss"}
         if list(header[1:]) != columns:

@@ -127,8 +127,9 @@ def submit(
 def notebooks_only(competition: Competition) -> str:
     """Say what to do where Kaggle takes no CSV."""
     return (
-        f"{competition.name} takes notebooks only, no CSV: train in a Kaggle notebook with the competition's data, let it "
-        f"write submission.csv, and submit its output on {competition.page}."
+        f"{competition.name} takes notebooks only, no CSV: train in a Kaggle notebook with the competition's data "
+        f"(`python -m kit.remote` trains there), let it write submission.csv, "
+        f"and submit its output on {competition.page}."
     )
 
 

@@ -168,6 +168,7 @@ def better(run: Run, reached: Metrics, competition: Competition) -> list[str]:
         return []
     error = first.metrics.score_error
     return [
-        f"run {first.run.name} has a better validation {metric.name}, {metric.gain(first.gain):.5f} ± {error or 0:.5f}; "
+        f"run {first.run.name} has a better validation {metric.name}, {metric.gain(first.gain):.5f} ± "
+        f"{error or 0:.5f}; "
         "`python -m kit.submit --best` sends it"
     ]

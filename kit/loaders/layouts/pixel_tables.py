@@ -64,7 +64,8 @@ def _order(there: np.ndarray, wanted: np.ndarray, competition: Competition, file
     """Return the rows of the test table in the order of the sample submission."""
     names = competition.files
     assert isinstance(names, PixelTables)
-    where, row_of = files.where(names.test), {}
+    where = files.where(names.test)
+    row_of: dict[str, int] = {}
     for row, one in enumerate(there.tolist()):
         if row_of.setdefault(str(one), row) != row:
             raise UserError(f"{where}, line {row + 2}: id {one} is there twice; {files.remedy}")
