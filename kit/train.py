@@ -44,7 +44,7 @@ def _fit(arguments, timings: Timings) -> api.Run:
     fields = flags.given(arguments)
     # Whatever is wrong with the name, the recipe or the plan shows before 350,000 images are read.
     if arguments.name is not None:
-        tracking.place(competition, arguments.name)
+        tracking.new(competition, arguments.name)
     asked = plan.asked_for(competition, arguments.config, fields, arguments.seeds)
     first = next(iter(asked.members.values())) if isinstance(asked, plan.Plan) else asked
     zoo.find(first.model)

@@ -417,14 +417,14 @@ def test_any_flags_of_runs_end_with_a_status(whole, texts):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A workplace with two runs on the same data, and the files of one of them."""
-    dataset = loaders.load(COMPETITION, "sample", limit=40)
+    dataset = loaders.load(COMPETITION, "sample", limit=200)
     asked = config().model_copy(update={"data": dataset.record()})
     folder = tmp_path_factory.mktemp("trained")
     with in_folder(folder):
         for name, wrong in (("whole", 3), ("mine", 4)):
             labels = dataset.train_labels.astype(int)
             labels[::wrong] = (labels[::wrong] + 1) % 10
-            run = made(name, asked, labels, epochs=3, validation_images=40)
+            run = made(name, asked, labels, epochs=3, validation_images=200)
             run.write_array("test", np.full((len(dataset.test_ids), 10), 0.1, np.float32))
         return folder, Pieces({path.name: path.read_bytes() for path in run.folder.resolve().iterdir()})
 

@@ -335,3 +335,19 @@ def test_networks_are_counted_without_a_gap(run):
         (run.folder / f"fold-{fold}.keras").touch()
     with pytest.raises(UserError, match=r"fold-2\.keras"):
         run.network_paths()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems may write the zeros out")
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.json", "history.csv", "oof.npy"])
+def test_a_file_of_twenty_gigabytes_is_not_read(run, name):
+    with run.begin(config()):
+        write(run)
+    os.truncate(run.folder / name, 20 << 30)
+    read = {
+        "config.yaml": run.config,
+        "metrics.json": run.metrics,
+        "history.csv": lambda: run.history,
+        "oof.npy": run.oof,
+    }
+    with pytest.raises(UserError, match=name):
+        read[name]()
