@@ -100,7 +100,7 @@ def test_the_same_command_twice_gives_the_same_bits(workplace):
         (["--competition", "digit-recogniser"], "Did you mean digit-recognizer?"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
         (["--name", "../up"], "cannot name a run"),
-        (["--limit", "5"], "--limit"),
+        (["--limit", "5"], "limit"),
         (["--limit", "-5"], "--limit"),
         (["--resume", "--name", "none"], "none"),
         (["--weights", "nowhere"], "nowhere"),

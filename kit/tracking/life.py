@@ -43,6 +43,14 @@ class Begun(Protocol):
     def figures(self) -> pathlib.Path:
         """Its PNGs."""
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether a session on another machine works at it."""
+
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on with it."""
+
     def config(self) -> Config:
         """What it is."""
 
