@@ -9,7 +9,6 @@ import functools
 import hashlib
 import os
 import pathlib
-import shlex
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -136,12 +135,12 @@ def _row(run: Run, scores: "_Scores") -> dict[str, Any]:
     try:
         row |= _configured(run)
         if row["state"] == "begun":
-            row["note"] = _go_on(run)
+            row["note"] = run.resume_command
             return row
         row |= _reached(run)
         row["public_score"] = scores.of(run)
         if row["state"] == "trained":
-            row["note"] = _go_on(run)
+            row["note"] = run.resume_command
     except UserError as error:
         row |= {"state": "damaged", "note": str(error)}
     return row
@@ -185,17 +184,6 @@ def _reached(run: Run) -> dict[str, Any]:
 def _default(competition: str, model: str) -> recipes.Recipe:
     """The recipe that a network's name stands for."""
     return recipes.resolve(competition, None, {"model": model})
-
-
-def _go_on(run: Run) -> str:
-    """The command that completes an unfinished run."""
-    config = run.config()
-    if config.kind == "tta" and config.parent:
-        return f"python -m kit.predict {shlex.quote(f'{run.competition}/{config.parent}')} --tta"
-    if config.kind == "ensemble" and config.ensemble:
-        members = " ".join(shlex.quote(f"{run.competition}/{name}") for name in config.ensemble.members)
-        return f"python -m kit.ensemble {members} --method {config.ensemble.method} --name {shlex.quote(run.name)}"
-    return run.resume_command
 
 
 class _Scores:
