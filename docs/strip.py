@@ -52,6 +52,6 @@ def _tile(image: Image.Image, part: tuple[float, float, float, float]) -> Image.
 
 
 if __name__ == "__main__":
-    strip(kit.Run(sys.argv[1])).quantize(128).save(STRIP, optimize=True)
+    strip(kit.Run(sys.argv[1])).save(STRIP, optimize=True)
     if STRIP.stat().st_size > LARGEST:
         sys.exit(f"{STRIP} has {STRIP.stat().st_size:,} bytes, more than {LARGEST:,}.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit import loaders, recipes, tracking
+from kit import loaders, tracking
 from kit.backend import start_keras
 from kit.errors import UserError
 from kit.loaders import Dataset
@@ -137,7 +137,7 @@ def fit(
     dataset = load(data) if isinstance(data, str) else data
     competition = dataset.competition.name
     flags = fields | ({} if model is None else {"model": model})
-    asked = plan.resolve(competition, config, flags, seeds) or recipes.resolve(competition, config, flags)
+    asked = plan.asked_for(competition, config, flags, seeds)
     if name is None and config is not None and isinstance(asked, plan.Plan) and seeds is None:
         name = pathlib.Path(config).stem
     start_keras()

@@ -14,7 +14,7 @@ def main(argv: list[str] | None = None) -> int:
     from kit import kaggle_client
     from kit.loaders import kaggle_files
 
-    there = kaggle_files.locate(competition.name, arguments.data_dir)
+    there = kaggle_files.locate(competition, arguments.data_dir)
     if there and there.folder.is_relative_to(kaggle_files.KAGGLE_INPUT):
         print(f"{there.folder}: Kaggle's own copy; there is nothing to download")
         return DONE

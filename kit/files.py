@@ -1,7 +1,8 @@
-"""Files that are either the old one or the whole new one, whatever happens in between."""
+"""Files that are either the old one or the whole new one, whatever happens in between; and files that end."""
 
 import contextlib
 import errno
+import io
 import os
 import pathlib
 import stat
@@ -80,6 +81,23 @@ def _reason(fresh: pathlib.Path) -> int | None:
     return None
 
 
+def open_regular(path: str | os.PathLike) -> io.BufferedReader:
+    """Open a file for reading, if it is one: a pipe or a device may never end.
+
+    Raises:
+        OSError: it is missing, unreadable, a folder, a pipe or a device, or its name cannot be a file's.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except ValueError as error:  # a NUL in its name
+        raise OSError(errno.EINVAL, str(error), os.fspath(path)) from None
+    if stat.S_ISDIR(mode):
+        raise OSError(errno.EISDIR, "a folder, not a file", os.fspath(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "a pipe or a device, not a file", os.fspath(path))
+    return open(path, "rb")
+
+
 def content(path: pathlib.Path, most: int) -> bytes:
     """Return what a file holds.
 
@@ -91,10 +109,7 @@ def content(path: pathlib.Path, most: int) -> bytes:
         FileNotFoundError: it is missing.
         OSError: it is not a file, larger than `most`, or cannot be read.
     """
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "it is not a file", str(path))
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         read = stream.read(most + 1)
     if len(read) > most:
         raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))

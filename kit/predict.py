@@ -1,8 +1,13 @@
 """python -m kit.predict: a run's predictions for the competition's test images again, or for your own photos."""
 
-from kit import tracking
+import functools
+import sys
+
+from kit import competitions, tracking
 from kit.backend import start_keras
-from kit.command_line import DONE, Parser, command
+from kit.command_line import DONE, WRONG_INPUT, Parser, command
+
+MOST = 36  # photos in the figure
 
 
 @command
@@ -13,9 +18,7 @@ def main(argv: list[str] | None = None) -> int:
     run.metrics()
     start_keras()
     if arguments.images:
-        from kit.photos import report
-
-        return report(run, arguments.images)
+        return _photos(run, arguments.images, arguments.tta)
     from kit.prediction import predict_again
     from kit.training import output
 
@@ -25,6 +28,37 @@ def main(argv: list[str] | None = None) -> int:
     print(f"run: {target.folder}")
     print(f"submission: {target.submission}")
     return DONE
+
+
+def _photos(run: tracking.Run, paths: list[str], tta: bool) -> int:
+    """Print the likeliest classes of each photo and draw what the network saw; name the files that cannot be used."""
+    import numpy as np
+
+    from kit import figures, prediction
+    from kit.prediction.photos import likeliest
+
+    competition = competitions.get(run.competition)
+    predict = functools.partial(prediction.predict, run, tta=tta)
+    found, refused = prediction.predict_photos(predict, competition, paths)
+    for error in refused:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+    if not found:
+        return WRONG_INPUT
+    width = max(len(str(one.photo.path)) for one in found)
+    for one in found:
+        print(f"{one.photo.path!s:<{width}}  {likeliest(one.probabilities, competition.class_names)}")
+    shown = found[:MOST]
+    figure = figures.prepared_photos(
+        [one.photo.original for one in shown],
+        [one.photo.box for one in shown],
+        np.stack([one.photo.image for one in shown]),
+        np.stack([one.probabilities for one in shown]),
+        [one.photo.path.name for one in shown],
+        competition.class_names,
+    )
+    some = f" (the first {MOST} of {len(found)})" if len(found) > MOST else ""
+    print(f"what the network saw{some}: {run.write_figure('photos', figure)}")
+    return WRONG_INPUT if refused else DONE
 
 
 def _parser() -> Parser:

@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from kit import api, competitions, tracking, zoo
+from kit.backend import start_keras
 from kit.command_line import DONE, FAILED, Parser, command
 from kit.errors import UserError
 from kit.recipes import flags, plan
@@ -22,7 +23,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         run = _resume(arguments, timings) if arguments.resume else _fit(arguments, timings)
     except KeyboardInterrupt:
-        print("\nstopped. What is done is kept; `python -m kit.train --resume` goes on.", file=sys.stderr)
+        kept = " What is done is kept; `python -m kit.train --resume` goes on." if tracking.unfinished() else ""
+        print(f"\nstopped.{kept}", file=sys.stderr)
         return FAILED
     from kit.training import output
 
@@ -40,13 +42,20 @@ def _fit(arguments, timings: Timings) -> api.Run:
 
     competition = competitions.get(arguments.competition or api.DEFAULT_COMPETITION).name
     fields = flags.given(arguments)
-    zoo.find(fields.get("model", zoo.names()[0]))
-    # Whatever is wrong with the recipe or the plan shows before 350,000 images are read.
-    plan.resolve(competition, arguments.config, fields, arguments.seeds)
+    # Whatever is wrong with the name, the recipe or the plan shows before 350,000 images are read.
+    if arguments.name is not None:
+        tracking.new(competition, arguments.name)
+    asked = plan.asked_for(competition, arguments.config, fields, arguments.seeds)
+    first = next(iter(asked.members.values())) if isinstance(asked, plan.Plan) else asked
+    zoo.find(first.model)
+    print("starting Keras", flush=True)
+    start_keras()
+    zoo.check_options(first.model, {name: value for name, value in first.options.items() if name != "runs"})
     with timings.measure("load"):
         print(f"reading {competition}", flush=True)
         dataset = api.load(competition, arguments.source or "auto", arguments.data_dir or "data", arguments.limit or 0)
-    print(loaders.describe(dataset), flush=True)
+    kept = None if first.folds else round(first.validation_share * len(dataset.train_labels))
+    print(loaders.describe(dataset, kept), flush=True)
     return api.fit(
         dataset,
         config=arguments.config,

@@ -1,28 +1,26 @@
 """Build the notebooks from their sources in notebooks/src: `make notebooks`, or `python -m notebooks.build`.
 
-A source is a Python file in jupytext's percent format. One with gaps becomes two notebooks: NAME.ipynb, to be filled
-in, and NAME-solution.ipynb. The build is the same every time, byte for byte, so that a test can compare it with what
-is committed. How to write a source stands in notebooks/README.md.
+A source is a Python file in jupytext's percent format. The build is the same every time, byte for byte, so that a test
+can compare it with what is committed. Outputs are no part of a source: `--execute 01` runs a notebook and stores them
+in its .ipynb, and every later build keeps them as long as the code that made them is the same. How to write a source
+stands in notebooks/README.md.
 """
 
-import hashlib
-import json
+import argparse
 import pathlib
 import re
+import subprocess
 import sys
-import textwrap
+import time
 import tomllib
 
-import jupytext
-
 from kit import files
+from notebooks import outputs, sources
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 PYPROJECT = FOLDER.parent / "pyproject.toml"
+PLACEHOLDER = "/OWNER/"
 BRANCH = "main"
-BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
-EXERCISE, SOLUTION = "exercise", "solution"
-GAP = re.compile(rf"^([ \t]*){BEGIN}:?[ \t]*(.*)\n((?:.*\n)*?)[ \t]*{END}[ \t]*$", re.MULTILINE)
 
 SET_UP = """\
 # Finds the kit, or fetches it on Colab and Kaggle. What is installed there already stays as it is.
@@ -33,7 +31,7 @@ import sys
 here = pathlib.Path.cwd()
 fetched = here / "{name}"
 home = next((place for place in (here, *here.parents) if (place / "kit" / "workshop").is_dir()), fetched)
-if not home.exists():
+if not home.exists():{placeholder}
     !git clone --quiet --depth 1 {repository} {{fetched}}
 if home == fetched:
     if not home.exists():
@@ -45,6 +43,8 @@ sys.path.insert(0, str(home))
 from kit import workshop
 
 workshop.start()"""
+NOWHERE = """
+    sys.exit("This notebook does not know its repository. Open it in a clone of the kit, or run `make notebooks`.")"""
 
 # What Colab and Kaggle keep in a notebook: that it wants a GPU, and on Kaggle the internet and the competition's files.
 METADATA = {
@@ -63,87 +63,91 @@ METADATA = {
 }
 
 
-def main() -> int:
-    """Build every notebook in place and remove those that have no source any more."""
+def main(arguments: list[str] | None = None, folder: pathlib.Path = FOLDER) -> int:
+    """Build every notebook in `folder`, and remove those that have no source any more."""
+    parser = argparse.ArgumentParser(prog="python -m notebooks.build", description=main.__doc__.partition(",")[0] + ".")
+    parser.add_argument("--execute", nargs="+", default=[], metavar="NAME", help="run these and keep their outputs: 01")
+    parser.add_argument("--slides", nargs="+", default=[], metavar="NAME", help="write these as HTML slides: 01 02")
+    options = parser.parse_args(arguments)
     address = repository()
-    built = {FOLDER / name: text for source in sources() for name, text in build(source, address).items()}
-    for path in set(FOLDER.glob("*.ipynb")) - set(built):
+    built = {name: text for source in sources.every(folder) for name, text in build(source, address).items()}
+    executed, shown = _chosen(parser, options.execute, built), _chosen(parser, options.slides, built)
+    for path in set(folder.glob("*.ipynb")) - {folder / name for name in built}:
         path.unlink()
-    for path, text in built.items():
-        files.write_text(path, text)
-        print(path.relative_to(FOLDER.parent))
-    if "/OWNER/" in address:
+    for name, text in built.items():
+        path = folder / name
+        files.write_text(path, outputs.kept(text, path.read_text(encoding="utf-8")) if path.exists() else text)
+        print(path.name)
+    for name in executed:
+        print(f"{name}: running, which can take half an hour", flush=True)
+        begun = time.monotonic()
+        files.write_text(folder / name, outputs.executed(built[name], name, folder.parent))
+        print(f"{name}: {(time.monotonic() - begun) / 60:.1f} minutes", flush=True)
+    for name in shown:
+        print(outputs.slides(folder / name))
+    if PLACEHOLDER in address:
         print(f"note: the badges lead to {address}; set [project.urls] Repository in pyproject.toml to your fork.")
     return 0
 
 
 def repository(pyproject: pathlib.Path = PYPROJECT) -> str:
-    """The repository's address, as `[project.urls]` of `pyproject.toml` has it, without a slash at its end."""
-    return tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["urls"]["Repository"].rstrip("/")
+    """Return the repository's address on the web, without a slash at its end.
 
-
-def sources() -> list[pathlib.Path]:
-    """The sources of all notebooks, in their order."""
-    return sorted((FOLDER / "src").glob("*.py"))
+    It is `[project.urls] Repository` of `pyproject.toml`; where that is still the placeholder, the address of the git
+    remote `origin`, which is printed, if there is one.
+    """
+    address = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["urls"]["Repository"].rstrip("/")
+    if PLACEHOLDER not in address:
+        return address
+    command = ["git", "-C", str(pyproject.parent), "remote", "get-url", "origin"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return address
+    remote = re.fullmatch(r"(?:https?://(?:[^@/]*@)?|ssh://git@|git@)([\w.-]+)[:/](.+?)(?:\.git)?/?", answer)
+    if not remote:
+        return address
+    found = f"https://{remote[1]}/{remote[2]}"
+    print(f"note: pyproject.toml names no repository; the badges lead to the git remote origin, {found}.")
+    return found
 
 
 def build(source: pathlib.Path, address: str) -> dict[str, str]:
-    """Build the notebooks of one source.
+    """Build the notebooks of one source, without outputs.
 
     Args:
         source: a file in jupytext's percent format, UTF-8, whose first cell is Markdown and begins with a heading.
         address: the repository's, for badges and the set-up cell.
 
     Returns:
-        File name to content: one notebook, or two if the source has gaps.
+        File name to content: one notebook, or an exercise and its solution.
 
     Raises:
         ValueError: the source does not begin with a heading, or a solution has no end; names the file.
     """
-    read = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
-    cells = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in read.cells]
-    if not cells or cells[0][0] != "markdown" or not cells[0][1].startswith("# "):
-        raise ValueError(f"{source.name}: the first cell must be Markdown and begin with '# ' and a title.")
-    if any(GAP.sub("", text).count("# BEGIN SOL") + GAP.sub("", text).count("# END SOL") for _, text, _ in cells):
-        raise ValueError(f"{source.name}: a line {BEGIN!r} or {END!r} stands alone; they come in pairs.")
-    if not any(GAP.search(text) for _, text, _ in cells):
-        return {f"{source.stem}.ipynb": _notebook(source.stem, cells, address)}
-    exercise = [(kind, GAP.sub(_gap, text), tags) for kind, text, tags in cells if SOLUTION not in tags]
-    solution = [(kind, GAP.sub(_solved, text), tags) for kind, text, tags in cells if EXERCISE not in tags]
-    solved = f"{source.stem}-solution"
-    title, _, rest = solution[0][1].partition("\n")
-    solution[0] = ("markdown", f"{title} – solution\n{rest}", [])
-    return {
-        f"{source.stem}.ipynb": _notebook(source.stem, exercise, address),
-        f"{solved}.ipynb": _notebook(solved, solution, address),
-    }
+    return {f"{name}.ipynb": _notebook(name, cells, address) for name, cells in sources.read(source).items()}
 
 
-def _gap(found: re.Match) -> str:
-    """What stands in the exercise for a solution: the words after the marker, and `name = ...` for what it defines.
-
-    A statement that defines nothing becomes `...`; lines within a call or a list, which end in a comma, leave nothing.
-    """
-    indent, words, solution = found.groups()
-    lines = [f"# YOUR CODE HERE: {words}" if words else "# YOUR CODE HERE"]
-    if not solution.rstrip().endswith(","):
-        names = re.findall(r"^(\w+(?:, \w+)*) = ", textwrap.dedent(solution), re.MULTILINE)
-        lines += [f"{name.replace(',', ' =')} = ..." for name in dict.fromkeys(names)] or ["..."]
-    return textwrap.indent("\n".join(lines), indent)
+def set_up(address: str) -> str:
+    """Return the code of the cell that finds the kit, or fetches it from `address`."""
+    placeholder = NOWHERE if PLACEHOLDER in address else ""
+    return SET_UP.format(repository=address, name=address.rpartition("/")[2], placeholder=placeholder)
 
 
-def _solved(found: re.Match) -> str:
-    return found.group(3).rstrip("\n")
+def _chosen(parser: argparse.ArgumentParser, prefixes: list[str], built: dict[str, str]) -> list[str]:
+    for prefix in prefixes:
+        if not any(name.startswith(prefix) for name in built):
+            parser.error(f"there is no notebook {prefix}; there are {', '.join(built)}")
+    return [name for name in built if name.startswith(tuple(prefixes))] if prefixes else []
 
 
-def _notebook(name: str, cells: list[tuple], address: str) -> str:
-    title, _, rest = cells[0][1].partition("\n")
-    set_up = SET_UP.format(repository=address, name=address.rpartition("/")[2])
-    whole = [("markdown", f"{title}\n\n{_badges(name, address)}\n{rest}"), ("code", set_up)]
-    whole += [(kind, text) for kind, text, _ in cells[1:]]
+def _notebook(name: str, cells: list[sources.Cell], address: str) -> str:
+    title, _, rest = cells[0].text.partition("\n")
+    first = sources.Cell("markdown", f"{title}\n\n{_badges(name, address)}\n{rest}")
     used: set[str] = set()
-    content = {"cells": [_cell(kind, text, used) for kind, text in whole], "metadata": METADATA}
-    return json.dumps(content | {"nbformat": 4, "nbformat_minor": 5}, indent=1, ensure_ascii=False) + "\n"
+    whole = [first, sources.Cell("code", set_up(address)), *cells[1:]]
+    content = {"cells": [_cell(cell, used) for cell in whole], "metadata": METADATA}
+    return outputs.dumped(content | {"nbformat": 4, "nbformat_minor": 5})
 
 
 def _badges(name: str, address: str) -> str:
@@ -156,13 +160,11 @@ def _badges(name: str, address: str) -> str:
     )
 
 
-def _cell(kind: str, text: str, used: set[str]) -> dict:
-    """One cell of the notebook format, its id from its content, so that one new cell changes no other's."""
-    first = hashlib.sha256(f"{kind} {text}".encode()).hexdigest()[:8]
-    identity = next(one for number in range(len(used) + 1) if (one := f"{first}-{number}") not in used)
+def _cell(cell: sources.Cell, used: set[str]) -> dict:
+    identity = cell.identity(used)
     used.add(identity)
-    cell = {"cell_type": kind, "id": identity, "metadata": {}, "source": text.splitlines(keepends=True)}
-    return cell | {"execution_count": None, "outputs": []} if kind == "code" else cell
+    content = {"cell_type": cell.kind, "id": identity, "metadata": {}, "source": cell.text.splitlines(keepends=True)}
+    return content | {"execution_count": None, "outputs": []} if cell.kind == "code" else content
 
 
 if __name__ == "__main__":

@@ -36,7 +36,12 @@ def png(image: np.ndarray, **options) -> bytes:
     return content.getvalue()
 
 
-def pictures(count: int, seed: int) -> np.ndarray:
+def noise(count: int) -> np.ndarray:
+    """Random pixels (count, 32, 32, 3) uint8, which cannot be compressed."""
+    return np.random.default_rng(0).integers(0, 256, (count, 32, 32, 3), np.uint8)
+
+
+def colours(count: int, seed: int) -> np.ndarray:
     """Smooth random images (count, 32, 32, 3) uint8."""
     rng = np.random.default_rng(seed)
     return np.kron(rng.integers(0, 256, (count, 8, 8, 3)), np.ones((1, 4, 4, 1), int)).astype(np.uint8)
@@ -62,8 +67,8 @@ def seven_zip(contents: dict[str, bytes], filters: list[dict] | None = STORED) -
 def cifar(train: int = 30, test: int = 20, filters: list[dict] | None = STORED) -> dict[str, bytes]:
     """The four files of cifar-10, with random images."""
     return {
-        "train.7z": seven_zip(members("train", pictures(train, 1)), filters),
-        "test.7z": seven_zip(members("test", pictures(test, 2)), filters),
+        "train.7z": seven_zip(members("train", colours(train, 1)), filters),
+        "test.7z": seven_zip(members("test", colours(test, 2)), filters),
         "trainLabels.csv": table(["id", "label"], [(i, CIFAR_CLASSES[i % 10]) for i in range(1, train + 1)]).encode(),
         "sampleSubmission.csv": table(["id", "label"], [(i, "cat") for i in range(1, test + 1)]).encode(),
     }

@@ -49,10 +49,14 @@ def execute(notebook: nbformat.NotebookNode, folder: pathlib.Path, **more: str) 
     return client(notebook, folder).execute(env=environment(**more))
 
 
+def text_of(cell: nbformat.NotebookNode) -> str:
+    """Everything that a cell printed, commands included."""
+    return "".join(output.get("text", "") for output in cell.get("outputs", []))
+
+
 def printed(notebook: nbformat.NotebookNode) -> str:
     """Everything that the cells printed, commands included."""
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    return "".join(output.get("text", "") for output in outputs)
+    return "".join(text_of(cell) for cell in notebook.cells)
 
 
 def trouble(notebook: nbformat.NotebookNode) -> list[str]:
@@ -61,5 +65,5 @@ def trouble(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def figures(notebook: nbformat.NotebookNode) -> int:
-    """How many pictures the notebook shows."""
+    """How many figures the notebook shows."""
     return sum("image/png" in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))

@@ -81,7 +81,7 @@ def test_a_training_leaves_all_that_is_promised(workplace, capsys):
         *("images_per_second", "parameters", "seen", "data_fingerprint", "precision", "hardware"),
     }
     assert promised <= set(json.loads((run.folder / "metrics.json").read_text()))
-    rows = list(csv.reader(run.submission.open()))
+    rows = list(csv.reader(run.submission.read_text().splitlines()))
     assert rows[0] == ["ImageId", "Label"]
     assert [int(label) for _, label in rows[1:]] == run.test().argmax(axis=1).tolist()
     assert run.config().recipe.epochs == 2

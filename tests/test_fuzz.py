@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_runs import COMPETITION, IMAGES, config, history, made, probabilities
 
-from kit import competitions, evaluate, loaders, recipes, runs, tracking
+from kit import competitions, evaluate, loaders, predict, recipes, runs, tracking
 from kit.comparison import overview
 from kit.ensemble import __main__ as ensemble
 from kit.errors import UserError
@@ -289,6 +289,7 @@ def test_a_damaged_run_is_read_or_said_to_be_damaged(pristine, folder, data):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @many
 @given(data=st.data())
 def test_many_damaged_runs(pristine, folder, data):
@@ -308,6 +309,7 @@ def test_arrays_of_a_checkpoint_are_whole_or_refused(folder, data):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @settings(many, max_examples=400)
 @given(data=st.data())
 def test_a_damaged_network_or_state_is_whole_or_refused(folder, data):
@@ -390,6 +392,7 @@ def test_runs_shows_the_others_beside_a_damaged_one(pristine, whole, data):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @settings(many, max_examples=500)
 @given(data=st.data())
 def test_runs_beside_many_damaged_ones(pristine, whole, data):
@@ -414,14 +417,14 @@ def test_any_flags_of_runs_end_with_a_status(whole, texts):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A workplace with two runs on the same data, and the files of one of them."""
-    dataset = loaders.load(COMPETITION, "sample", limit=40)
+    dataset = loaders.load(COMPETITION, "sample", limit=200)
     asked = config().model_copy(update={"data": dataset.record()})
     folder = tmp_path_factory.mktemp("trained")
     with in_folder(folder):
         for name, wrong in (("whole", 3), ("mine", 4)):
             labels = dataset.train_labels.astype(int)
             labels[::wrong] = (labels[::wrong] + 1) % 10
-            run = made(name, asked, labels, epochs=3, validation_images=40)
+            run = made(name, asked, labels, epochs=3, validation_images=200)
             run.write_array("test", np.full((len(dataset.test_ids), 10), 0.1, np.float32))
         return folder, Pieces({path.name: path.read_bytes() for path in run.folder.resolve().iterdir()})
 
@@ -437,12 +440,17 @@ def quick():
         yield
 
 
-def check_commands(folder, pieces, name, instead):
+COMMANDS = ((evaluate.main, ["mine"]), (ensemble.main, ["mine", "whole", "--name", "joined"]))
+PREDICTING = ((predict.main, ["mine"]), (predict.main, ["mine", "--tta"]))
+
+
+def check_commands(folder, pieces, name, instead, commands=COMMANDS):
     with in_folder(folder):
         run = tracking.place(COMPETITION, "mine")
-        for main, arguments in ((evaluate.main, ["mine"]), (ensemble.main, ["mine", "whole", "--name", "joined"])):
+        for main, arguments in commands:
             restore(run.folder, pieces, name, instead)
-            shutil.rmtree(tracking.place(COMPETITION, "joined").folder, ignore_errors=True)
+            for made_before in ("joined", "mine-tta"):
+                shutil.rmtree(tracking.place(COMPETITION, made_before).folder, ignore_errors=True)
             check_command(main, *arguments)
 
 
@@ -454,7 +462,8 @@ def test_commands_end_well_with_a_damaged_run(trained, data):
 
 
 @pytest.mark.slow
-@settings(many, max_examples=1000)
+@pytest.mark.timeout(1800)
+@settings(many, max_examples=500)
 @given(data=st.data())
 def test_commands_end_well_with_many_damaged_runs(trained, data):
     with quick():
@@ -462,10 +471,22 @@ def test_commands_end_well_with_many_damaged_runs(trained, data):
 
 
 @pytest.mark.slow
-@settings(many, max_examples=30)
+@pytest.mark.timeout(1800)
+@settings(many, max_examples=60)
 @given(data=st.data())
-def test_commands_with_figures_end_well_with_damaged_runs(trained, data):
-    check_commands(*trained, *data.draw(damage(trained[1])))
+def test_commands_with_networks_and_figures_end_well_with_damaged_runs(trained, data):
+    folder, pieces = trained
+    pieces = Pieces({**pieces, "fold-0.keras": _digit_network(folder)})
+    check_commands(folder, pieces, *data.draw(damage(pieces)), COMMANDS + PREDICTING)
+
+
+@functools.cache
+def _digit_network(folder):
+    """The file of an untrained network of digits."""
+    from kit import zoo
+
+    zoo.build("lenet_small", (28, 28, 1), 10).save(folder / "network.keras")
+    return (folder / "network.keras").read_bytes()
 
 
 # --- recipes and plans
@@ -522,6 +543,7 @@ def test_any_text_is_a_recipe_a_plan_or_one_line(folder, text):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @many
 @given(texts())
 def test_many_texts(folder, text):

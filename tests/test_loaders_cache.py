@@ -1,8 +1,10 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import zlib
 
 import bundles
 import numpy as np
@@ -15,7 +17,7 @@ COMPETITION = "digit-recognizer"
 
 
 @pytest.fixture(autouse=True)
-def own_places(tmp_path, monkeypatch):
+def own_folders(tmp_path, monkeypatch):
     monkeypatch.setattr(kaggle_files, "KAGGLE_INPUT", tmp_path / "input")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
 
@@ -100,7 +102,7 @@ def spoil_with_a_pickle(folder):
     path = folder / "train_labels.npy"
     np.save(path, np.array([{}], dtype=object), allow_pickle=True)
     contents = json.loads((folder / cache.CONTENTS).read_text())
-    contents["train_labels"] = cache._checksum(path)
+    contents["train_labels"] = [path.stat().st_size, zlib.crc32(path.read_bytes())]
     (folder / cache.CONTENTS).write_text(json.dumps(contents))
 
 
@@ -109,12 +111,9 @@ DAMAGE = {
     "a bit": spoil_one_bit,
     "a pickle": spoil_with_a_pickle,
     "a file is gone": lambda folder: (folder / "test_ids.npy").unlink(),
-    "an empty file": lambda folder: (folder / "train_images.npy").write_bytes(b""),
-    "no contents": lambda folder: (folder / cache.CONTENTS).unlink(),
     "half the contents": lambda folder: (folder / cache.CONTENTS).write_text('{"train_images": 1'),
-    "nonsense contents": lambda folder: (folder / cache.CONTENTS).write_text("[1, 2]"),
+    "other contents": lambda folder: (folder / cache.CONTENTS).write_text("[1, 2]"),
     "contents of nothing": lambda folder: (folder / cache.CONTENTS).write_text("{}"),
-    "wrong contents": lambda folder: (folder / cache.CONTENTS).write_bytes(b"\xff\x00"),
 }
 
 
@@ -131,18 +130,14 @@ def test_a_damaged_cache_is_ignored_and_written_anew(tmp_path, readings, damage)
     assert len(readings) == 2
 
 
-def test_files_that_cannot_be_written_beside_are_cached_in_the_users_cache(tmp_path, readings):
+def test_what_cannot_be_cached_beside_the_files_is_cached_for_the_user_or_not_at_all(tmp_path, readings, capsys):
     bundles.bundle(tmp_path / COMPETITION, bundles.digits())
     (tmp_path / COMPETITION / ".cache").write_text("in the way")
     load(tmp_path)
     load(tmp_path)
     assert len(readings) == 1
     assert list((tmp_path / "user").rglob("train_images.npy"))
-
-
-def test_without_any_place_for_a_cache_the_data_are_loaded_all_the_same(tmp_path, readings, monkeypatch, capsys):
-    bundles.bundle(tmp_path / COMPETITION, bundles.digits())
-    (tmp_path / COMPETITION / ".cache").write_text("in the way")
+    shutil.rmtree(tmp_path / "user")
     (tmp_path / "user").write_text("in the way")
     assert load(tmp_path).train_images.shape == (30, 28, 28, 1)
     assert "no cache could be written" in capsys.readouterr().err
@@ -170,10 +165,10 @@ def test_a_full_disk_leaves_no_half_cache(tmp_path, readings, monkeypatch, capsy
 
 def test_abandoned_writing_is_cleared_away_and_present_writing_is_not(tmp_path):
     bundles.bundle(tmp_path / COMPETITION, bundles.digits())
-    place = tmp_path / COMPETITION / ".cache"
+    folder = tmp_path / COMPETITION / ".cache"
     for name in ("writing-long-ago", "writing-now", "somebody's"):
-        (place / name).mkdir(parents=True)
-    os.utime(place / "writing-long-ago", (1, 1))
+        (folder / name).mkdir(parents=True)
+    os.utime(folder / "writing-long-ago", (1, 1))
     load(tmp_path)
     names = [path.name for path in caches(tmp_path)]
     assert "writing-long-ago" not in names
@@ -189,9 +184,9 @@ def test_two_processes_at_once_both_succeed(tmp_path):
     repository = pathlib.Path(__file__).parents[1]
     processes = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=repository)
-        for _ in range(3)
+        for _ in range(2)
     ]
     sums = {process.communicate()[0].strip() for process in processes}
-    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert [process.returncode for process in processes] == [0, 0]
     assert sums == {str(int(load(tmp_path).train_images.sum(dtype="int64")))}
     assert len(caches(tmp_path)) == 1

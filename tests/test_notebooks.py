@@ -1,21 +1,53 @@
 """The notebooks as a participant runs them, in their short form: every cell, and every command in them, succeeds."""
 
+import re
+
 import nbclient.exceptions
+import nbformat
 import notebook_stage
 import pytest
 
-from notebooks import build
+from notebooks import build, outputs, sources
 
-BUILT = sorted(name for source in build.sources() for name in build.build(source, build.repository()))
+SOURCES = sources.every(build.FOLDER)
+BUILT = sorted(name for source in SOURCES for name in build.build(source, "https://example.org/kit"))
 EXERCISES = [name for name in BUILT if name.replace(".ipynb", "-solution.ipynb") in BUILT]
+TUTORIALS = [source for source in SOURCES if any(sources.YOUR_TURN in cell.tags for cell in sources.cells(source))]
+SOLVED = [name for name in BUILT if name not in EXERCISES and name.removesuffix(".ipynb") not in
+          [source.stem for source in TUTORIALS]]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [name for name in BUILT if name not in EXERCISES])
+@pytest.mark.parametrize("source", TUTORIALS, ids=lambda source: source.stem)
+def test_a_tutorial_runs_with_open_gaps_and_its_solutions_pass_their_checks(source, tmp_path):
+    folder = notebook_stage.stage(tmp_path)
+    notebook = notebook_stage.read(folder / f"{source.stem}.ipynb")
+    solutions, answered = sources.solved(source), 0
+    client = notebook_stage.client(notebook, folder)
+    with client.setup_kernel(env=notebook_stage.environment()):
+        code = [(number, cell) for number, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+        for place, (number, cell) in enumerate(code):
+            client.execute_cell(cell, number)
+            if cell.source in solutions:
+                check_number, check = code[place + 1]
+                client.execute_cell(check, check_number)
+                assert "○" in notebook_stage.text_of(check), cell.source
+                client.execute_cell(nbformat.v4.new_code_cell(solutions[cell.source]), number)
+                client.execute_cell(check, check_number)
+                assert notebook_stage.text_of(check).startswith("✓"), cell.source
+                answered += 1
+    assert answered == len(solutions)
+    assert not notebook_stage.trouble(notebook)
+    assert notebook_stage.figures(notebook)
+    _shows_what_the_stored_notebook_shows(notebook, folder / f"{source.stem}.ipynb")
+
+
+@pytest.mark.parametrize("name", SOLVED)
 def test_the_notebook_runs_from_its_first_cell_to_its_last(name, tmp_path):
     folder = notebook_stage.stage(tmp_path)
     done = notebook_stage.execute(notebook_stage.read(folder / name), folder)
     assert not notebook_stage.trouble(done)
     assert notebook_stage.figures(done)
+    _shows_what_the_stored_notebook_shows(done, folder / name)
 
 
 @pytest.mark.parametrize("name", EXERCISES)
@@ -30,3 +62,40 @@ def test_the_exercise_stops_at_its_first_check_with_what_is_missing(name, tmp_pa
     assert stopped.value.ename == error.ename == "StillMissing"
     assert error.traceback == [error.evalue]
     assert all(cell.execution_count is None for cell in code[code.index(first) + 1 :])
+
+
+@pytest.mark.parametrize("source", TUTORIALS, ids=lambda source: source.stem)
+def test_a_tutorial_has_something_to_do_with_hints_and_solutions(source):
+    (cells,) = sources.read(source).values()
+    texts = [cell.text for cell in cells if cell.kind == "markdown"]
+    tasks = [text for text in texts if "<summary>Solution</summary>" in text]
+    assert 2 <= len(tasks) <= 6
+    assert all("**Your turn" in text or "**Your bet" in text for text in tasks)
+    assert all("<summary>Hint</summary>" in text for text in tasks if "**Your bet" not in text)
+    assert any("**Your bet" in text for text in tasks)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+def test_every_notebook_ends_with_a_quiz_whose_answers_are_explained(source):
+    for cells in sources.read(source).values():
+        _, heading, quiz = "\n".join(cell.text for cell in cells).rpartition(" Quiz\n")
+        assert heading
+        asked = re.findall(r"^\*\*\d\.\*\* .*?^<details><summary>Answer</summary>$", quiz, re.MULTILINE | re.DOTALL)
+        assert len(asked) >= 4
+
+
+@pytest.mark.parametrize("source", SOURCES[:3], ids=lambda source: source.stem)
+def test_tutorials_train_with_keras_and_not_with_the_kit(source):
+    (cells,) = sources.read(source).values()
+    code = "\n".join(cell.text for cell in cells if cell.kind == "code")
+    assert "kit.training" not in code
+    assert "kit.zoo.build" not in code
+    assert all(call in code for call in (".compile(", ".fit(", ".predict(", "keras.Input("))
+    assert any("kit.fit(" in cell.text for cell in cells)
+
+
+def _shows_what_the_stored_notebook_shows(done, stored):
+    """Compare kinds of outputs, cell by cell, where outputs are stored: numbers differ from machine to machine."""
+    short, long = (outputs.shown(text) for text in (nbformat.writes(done), stored.read_text(encoding="utf-8")))
+    if any(long):
+        assert short == long

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="the cell fetche
 
 def notebook(repository: str) -> nbformat.NotebookNode:
     """The set-up cell twice, as a person runs it again, and what it has led to."""
-    set_up = build.SET_UP.format(repository=repository, name=repository.rpartition("/")[2])
+    set_up = build.set_up(repository)
     asked = "import kit\nprint(pathlib.Path(kit.__file__).parent, pathlib.Path.cwd(), sep='|')"
     again = '!python -c "import kit; print(kit.__file__)"'
     return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in (set_up, set_up, asked, again)])
@@ -42,3 +42,11 @@ def test_without_internet_the_cell_says_what_to_switch_on(tmp_path):
         notebook_stage.execute(tried, tmp_path)
     assert stopped.value.ename == "SystemExit"
     assert "switch Internet on" in stopped.value.evalue
+
+
+def test_a_notebook_without_an_address_says_what_to_do(tmp_path):
+    with pytest.raises(nbclient.exceptions.CellExecutionError) as stopped:
+        notebook_stage.execute(notebook("https://github.com/OWNER/kaggle-submission-kit"), tmp_path)
+    assert stopped.value.ename == "SystemExit"
+    assert "make notebooks" in stopped.value.evalue
+    assert not list(tmp_path.iterdir())

@@ -259,5 +259,5 @@ def test_what_cannot_be_compared_is_refused(dataset):
 def test_runs_whose_data_have_changed_are_not_compared_with_other_labels(workplace):
     for name in ("one", "two"):
         made(name, config("c", source="sample"))
-    with pytest.raises(UserError, match="other images or labels"):
+    with pytest.raises(UserError, match="--data-dir"):
         kit.runs.compare("one", "two")

@@ -287,15 +287,3 @@ def test_the_figure_needs_both_numbers(folder):
     assert path == tracking.SUBMISSIONS / "digit-recognizer-validation-vs-public.png"
     assert path.read_bytes().startswith(b"\x89PNG")
     assert history.draw([history.Entry("2026", "x", "m", "complete", None, 0.98)], "cifar-10") is None
-
-
-def test_the_figure_shows_the_gap():
-    from kit.figures.scores import validation_against_public
-
-    figure = validation_against_public([0.99, 0.98], [0.985, 0.977], ["a", "b"], "title")
-    (axes,) = figure.axes
-    labels = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert labels == ["public = validation", "mean gap -0.00400 ± 0.00100 (n = 2)"]
-    assert axes.collections[-1].get_offsets().tolist() == [[0.99, 0.985], [0.98, 0.977]]
-    with pytest.raises(ValueError, match="one pair for each submission"):
-        validation_against_public([0.9], [])

@@ -1,6 +1,7 @@
 import dataclasses
 import datetime
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -29,7 +30,7 @@ def scene(tmp_path, monkeypatch):
     with kaggle.KaggleStandIn() as server:
         kaggle.lead(monkeypatch, server, tmp_path / "home")
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr("sys.stdin", None)
+        monkeypatch.setattr("sys.stdin", io.StringIO())
         monkeypatch.setattr(connection, "RETRIES", QUICK)
         yield Scene(tmp_path, server)
     assert not server.escapes

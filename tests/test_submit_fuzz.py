@@ -25,7 +25,7 @@ SECONDS, LINES = 20, 40  # of one command; the summary of what is sent has 17 li
 CALLS = ("ListSubmissions", "GetSubmissionLimits", "StartSubmissionUpload", "CreateSubmission")
 COMMANDS = [["--yes"], ["--yes", "--no-wait"], ["--status"], ["--list"], ["--dry-run"]]
 few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-many = settings(few, max_examples=1000, phases=[Phase.reuse, Phase.generate])
+many = settings(few, max_examples=500, phases=[Phase.reuse, Phase.generate])
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def scene(tmp_path, monkeypatch):
     with kaggle.KaggleStandIn() as server:
         kaggle.lead(monkeypatch, server, tmp_path / "home")
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr("sys.stdin", None)
+        monkeypatch.setattr("sys.stdin", io.StringIO())
         retries = dataclasses.replace(QUICK, pauses=(0, 0), checks=(0, 0), polls=(0,), score=0.1)
         monkeypatch.setattr(connection, "RETRIES", retries)
         monkeypatch.setattr(history, "draw", lambda entries, competition: None)

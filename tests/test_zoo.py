@@ -122,17 +122,18 @@ def test_a_pasted_network_is_one_of_the_zoo(tmp_path, monkeypatch, capsys):
     """As docs/extending.md has it: a file with a builder is all that a new network needs."""
     from kit.zoo.__main__ import main
 
-    snippet = DOCUMENTED.read_text(encoding="utf-8").partition("## Add a network")[2].split("```python\n")[1]
-    (tmp_path / "mine.py").write_text(snippet.partition("```")[0], encoding="utf-8")
+    text = DOCUMENTED.read_text(encoding="utf-8").partition("## Add a network")[2].split("```python\n")[1]
+    snippet = text.partition("```")[0].replace("my_network", "pasted")
+    (tmp_path / "mine.py").write_text(snippet, encoding="utf-8")
     monkeypatch.setattr(zoo, "__path__", [*zoo.__path__, str(tmp_path)])
     zoo.catalogue.cache_clear()
     try:
-        assert zoo.names()[-1] == "my_network"
-        check_structure("my_network")
-        check_training_step("my_network", tmp_path)
+        assert zoo.names()[-1] == "pasted"
+        check_structure("pasted")
+        check_training_step("pasted", tmp_path)
         with pytest.raises(UserError, match="width"):
-            zoo.build("my_network", DIGITS, 10, width=0)
-        assert main(["my_network", "--competition", "cifar-10"]) == 0
+            zoo.build("pasted", DIGITS, 10, width=0)
+        assert main(["pasted", "--competition", "cifar-10"]) == 0
         assert "width=32" in capsys.readouterr().out
     finally:
         zoo.catalogue.cache_clear()

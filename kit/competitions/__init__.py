@@ -41,18 +41,20 @@ class Competition:
     Attributes:
         name: Kaggle's own name, as in kaggle.com/competitions/<name>.
         image_shape: (height, width, channels) of every image.
-        class_names: what each class is called, in the order of the labels 0, 1, …; also the words written in the
+        class_names: what each class is called, in the order of the labels 0, 1, …; also what is written in the
             submission's label column.
         files: which files Kaggle serves and in which form.
         id_column, label_column: the submission's header.
         daily_limit: submissions a day that Kaggle accepts.
         mirror_symmetric: whether a mirrored image is still of its class.
-        sample: draws the built-in stand-in data; returns train_images (n, h, w, c) uint8, train_labels (n,) uint8,
+        sample: draws the built-in stand-in data; returns train_images (n, h, w, c) uint8, train_labels (n,) int64,
             test_images (m, h, w, c) uint8.
-        sample_description: what the sample is, in words for the person who trains on it.
+        sample_description: what the sample is, for the person who trains on it.
         keras_dataset: the module of `keras.datasets` that holds the same kind of images.
         test_images_in: public data sets, as `keras.datasets` names them, whose images include this competition's
             test images, so that a network trained on them must not be submitted.
+        most_images: how many images the competition has in all. It bounds how large its files can be, so that a file
+            with more is refused before it fills the memory.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Competition:
     sample_description: str
     keras_dataset: str
     test_images_in: tuple[str, ...] = ()
+    most_images: int = 1_000_000
 
     @property
     def classes(self) -> int:
@@ -93,4 +96,6 @@ def get(name: str) -> Competition:
     """
     if name not in names():
         raise UserError(f"unknown competition {name!r}; known: {', '.join(names())}.{nearest(name, names())}")
-    return importlib.import_module(f"kit.competitions.{name.replace('-', '_')}").COMPETITION
+    module = importlib.import_module(f"kit.competitions.{name.replace('-', '_')}")
+    competition: Competition = module.COMPETITION
+    return competition

@@ -3,15 +3,19 @@
 Reference: https://www.kaggle.com/competitions/cifar-10
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from kit.competitions import Competition, ImageArchives
 
+Colour = tuple[int, int, int]  # red, green, blue
+
 SIDE = 32
 TRAIN, TEST = 2000, 500
 
-# Background and foreground colours (red, green, blue) of each class's drawing, after what one sees in its photographs.
-COLOURS = {
+# Background and foreground colours of each class's drawing, after what one sees in its photographs.
+COLOURS: dict[str, tuple[Colour, Colour]] = {
     "airplane": ((120, 170, 230), (235, 235, 240)),
     "automobile": ((120, 120, 120), (200, 40, 40)),
     "bird": ((150, 200, 160), (90, 60, 150)),
@@ -28,13 +32,13 @@ COLOURS = {
 def sample() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw simple coloured shapes, one shape for each class, from a fixed seed.
 
-    Place, size, tilt, brightness and colours vary from picture to picture; each is as likely as its mirror image.
+    Position, size, tilt, brightness and colours vary from image to image; each is as likely as its mirror image.
 
     Returns:
-        train_images (2000, 32, 32, 3) uint8, train_labels (2000,) uint8, test_images (500, 32, 32, 3) uint8.
+        train_images (2000, 32, 32, 3) uint8, train_labels (2000,) int64, test_images (500, 32, 32, 3) uint8.
     """
     rng = np.random.default_rng(0)
-    labels = rng.permutation(np.arange(TRAIN + TEST) % len(COLOURS)).astype(np.uint8)
+    labels = rng.permutation(np.arange(TRAIN + TEST) % len(COLOURS)).astype(np.int64)
     images = np.empty((TRAIN + TEST, SIDE, SIDE, 3), np.uint8)
     for label, (name, colours) in enumerate(COLOURS.items()):
         of_class = np.flatnonzero(labels == label)
@@ -42,8 +46,10 @@ def sample() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return images[:TRAIN], labels[:TRAIN], images[TRAIN:]
 
 
-def _draw(shape, colours, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Return `count` pictures (count, 32, 32, 3) uint8 of one shape."""
+def _draw(
+    shape: Callable[..., np.ndarray], colours: tuple[Colour, Colour], count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return `count` images (count, 32, 32, 3) uint8 of one shape."""
     tilt = rng.uniform(-0.25, 0.25, (count, 1, 1))
     size = rng.uniform(8, 11.5, (count, 1, 1))
     middle = SIDE / 2 + rng.uniform(-3, 3, (2, count, 1, 1))
@@ -55,20 +61,22 @@ def _draw(shape, colours, count: int, rng: np.random.Generator) -> np.ndarray:
     cover = np.clip(0.5 - shape(x, y) * size, 0, 1)[..., None]
     back, front = (np.array(colour) + rng.normal(0, 18, (count, 1, 1, 3)) for colour in colours)
     light = rng.uniform(0.75, 1.15, (count, 1, 1, 1))
-    picture = (back * (1 - cover) + front * cover) * light + rng.normal(0, 6, (count, SIDE, SIDE, 3))
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    images = (back * (1 - cover) + front * cover) * light + rng.normal(0, 6, (count, SIDE, SIDE, 3))
+    return np.clip(images, 0, 255).astype(np.uint8)
 
 
-def _disc(x, y, cx=0.0, cy=0.0, radius=1.0):
+def _disc(x: np.ndarray, y: np.ndarray, cx: float = 0.0, cy: float = 0.0, radius: float = 1.0) -> np.ndarray:
     return np.hypot(x - cx, y - cy) - radius
 
 
-def _box(x, y, cx=0.0, cy=0.0, width=1.0, height=1.0):
+def _box(
+    x: np.ndarray, y: np.ndarray, cx: float = 0.0, cy: float = 0.0, width: float = 1.0, height: float = 1.0
+) -> np.ndarray:
     return np.maximum(np.abs(x - cx) - width, np.abs(y - cy) - height)
 
 
 # Signed distances in units of the shape's size: negative inside, y downwards.
-SHAPES = {
+SHAPES: dict[str, Callable[..., np.ndarray]] = {
     "airplane": lambda x, y: np.minimum(_box(x, y, 0, 0, 1.1, 0.18), _box(x, y, 0.1, 0, 0.22, 1.0)),
     "automobile": lambda x, y: np.minimum.reduce(
         [_box(x, y, 0, 0.1, 1.1, 0.25), _disc(x, y, -0.6, 0.5, 0.3), _disc(x, y, 0.6, 0.5, 0.3)]
@@ -104,11 +112,12 @@ COMPETITION = Competition(
     daily_limit=5,
     mirror_symmetric=True,
     sample=sample,
-    sample_description="synthetic pictures, simple coloured shapes drawn by the kit",
+    sample_description="synthetic images, simple coloured shapes drawn by the kit",
     keras_dataset="cifar10",
     # Kaggle's 50,000 training images are the training images of keras.datasets.cifar10, and its test images contain
     # that data set's 10,000 test images. The kit never trains on a data set's test images, so a network trained on
     # keras.datasets.cifar10 has seen what Kaggle itself gives to train on, and may be submitted. (Digits differ: the
     # images of Kaggle's test set are scattered over MNIST's training images too.)
     test_images_in=(),
+    most_images=350_000,
 )

@@ -15,7 +15,7 @@ def sample() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw scikit-learn's 1,797 handwritten digits of 8 × 8 pixels as MNIST would show them.
 
     Returns:
-        train_images (1491, 28, 28, 1) uint8, train_labels (1491,) uint8, test_images (306, 28, 28, 1) uint8; the
+        train_images (1491, 28, 28, 1) uint8, train_labels (1491,) int64, test_images (306, 28, 28, 1) uint8; the
         same split every time.
 
     Reference: https://archive.ics.uci.edu/dataset/80 (Alpaydin and Kaynak 1998)
@@ -26,7 +26,7 @@ def sample() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     images = np.stack([_as_mnist(digit.reshape(8, 8)) for digit in digits])[..., None]
     order = np.random.default_rng(0).permutation(len(images))
     train, test = np.split(order, [int(TRAIN_SHARE * len(images))])
-    return images[train], labels[train].astype(np.uint8), images[test]
+    return images[train], labels[train].astype(np.int64), images[test]
 
 
 def _as_mnist(digit: np.ndarray) -> np.ndarray:
@@ -37,13 +37,13 @@ def _as_mnist(digit: np.ndarray) -> np.ndarray:
     box = np.asarray(grey.resize((BOX, BOX), Image.Resampling.BICUBIC), dtype=np.float32)
     # Enlarging blurs; MNIST's strokes are nearly black or white, so the contrast is stretched around their edge.
     box = np.clip((box - 48) * 1.6, 0, 255)
-    place = []
+    corner = []
     for axis in (0, 1):
         mass = box.sum(axis=1 - axis)
         centre = (mass * np.arange(BOX)).sum() / mass.sum()
-        place.append(int(np.clip(round((SIDE - 1) / 2 - centre), 0, SIDE - BOX)))
+        corner.append(int(np.clip(round((SIDE - 1) / 2 - centre), 0, SIDE - BOX)))
     image = np.zeros((SIDE, SIDE), np.uint8)
-    image[place[0] : place[0] + BOX, place[1] : place[1] + BOX] = box
+    image[corner[0] : corner[0] + BOX, corner[1] : corner[1] + BOX] = box
     return image
 
 
@@ -60,4 +60,5 @@ COMPETITION = Competition(
     sample_description="scikit-learn's 1,797 small handwritten digits, enlarged to 28×28",
     keras_dataset="mnist",
     test_images_in=("mnist",),
+    most_images=70_000,
 )

@@ -137,7 +137,7 @@ def _explained(evaluation: Evaluation) -> Section | None:
     if not len(worst):
         return None
     names, labels = evaluation.competition.class_names, evaluation.labels[worst]
-    network = transfer.load(run.network_paths()[0])
+    network = transfer.load_classifier(run.network_paths()[0], evaluation.competition)
     predicted = evaluation.probabilities[worst].argmax(axis=1)
     pairs = [f"{names[true]} mistaken for {names[other]}" for true, other in zip(labels, predicted, strict=True)]
     owner = "this run" if run == evaluation.run else f"{run.name}, the most accurate member that has networks"

@@ -59,9 +59,12 @@ def damage(path: pathlib.Path) -> str | None:
     """Open a zip and check every member; return what is wrong with it, None where it is whole."""
     try:
         with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
+            members = archive.infolist()
+            size = sum(member.file_size for member in members)
             if size > LARGEST:
                 return f"it would unpack to {size:,} bytes"
+            if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
+                return "it is compressed otherwise than Kaggle's bundles"  # and may take gigabytes of memory a block
             wrong = archive.testzip()
             return f"{printable(wrong)} is damaged" if wrong else None
     except Exception as error:  # on damaged bytes zipfile and the decompressors raise a dozen kinds

@@ -206,11 +206,11 @@ class Kaggle:
         What the client prints is dropped: it is warnings and error texts that the kit gives itself.
         """
         result, error = None, None
-        with self._guard.watching(), contextlib.redirect_stdout(io.StringIO()):
-            try:
+        try:
+            with self._guard.watching(), contextlib.redirect_stdout(io.StringIO()):
                 result = within(self.retries.call, lambda: action(*arguments), progress or (lambda: 0))
-            except Exception as failure:
-                error = failure
+        except Exception as failure:
+            error = failure
         call = self._guard.calls[-1] if self._guard.calls else None
         if call and isinstance(error, Stalled):
             call.failure = error

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kit.kaggle_client import schema
+from kit.kaggle_client.deadline import Stalled
 from kit.kaggle_client.retries import Retries
 
 KAGGLE = "kaggle.com"
@@ -58,10 +59,11 @@ class Call:
 
 @dataclass
 class Watch:
-    """The requests of one call, oldest first, and whether it is over, so that no more may follow."""
+    """The requests of one call, oldest first, their answers, and whether it is over, so that no more may follow."""
 
     guard: "Guard"
     calls: list[Call] = field(default_factory=list)
+    responses: list[Any] = field(default_factory=list)
     over: bool = False
 
 
@@ -84,16 +86,26 @@ class Guard:
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """Watch the block's requests; a thread that outlives the block can make no more."""
+        """Watch the block's requests; a thread that outlives the block can make no more.
+
+        Answers that the client has left open, as it does with a broken download, are closed, unless the block was given
+        up: then a thread may still be reading.
+        """
         _patch_adapter()
         watch = Watch(self)
         self.calls = watch.calls
         token = _active.set(watch)
+        given_up = False
         try:
             yield
+        except (Stalled, KeyboardInterrupt):
+            given_up = True
+            raise
         finally:
             watch.over = True
             _active.reset(token)
+            for response in () if given_up else watch.responses:
+                response.close()
 
     def called(self, name: str) -> Call | None:
         """Return the newest call of that name since `watching` began."""
@@ -114,6 +126,7 @@ class Guard:
                 options["timeout"] = (self.retries.connect, self.retries.read)
             adapter.max_retries = Retry(0, read=False)  # the kit repeats whole calls, with its own pauses
             response = original(adapter, request, **options)
+            watch.responses.append(response)
             _stop_when_over(watch, response)
             call.status = response.status_code
             call.retry_after = response.headers.get("Retry-After", "")
@@ -169,6 +182,7 @@ def _stop_when_over(watch: Watch, response: Any) -> None:
     def iter_content(*arguments: Any, **options: Any) -> Iterator[bytes]:
         for part in original(*arguments, **options):
             if watch.over:
+                response.close()
                 raise Abandoned(response.url)
             yield part
 

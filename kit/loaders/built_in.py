@@ -31,12 +31,15 @@ def keras_dataset(competition: Competition) -> Dataset:
     Raises:
         UserError: it cannot be downloaded.
     """
+    from kit import backend
+
+    backend.start_keras()
     import keras
 
     name = competition.keras_dataset
     try:
         (train_images, train_labels), (test_images, test_labels) = getattr(keras.datasets, name).load_data()
-    except Exception as error:  # Keras raises a plain Exception when a download fails
+    except Exception as error:  # Keras raises a plain Exception when a download fails, and others on damaged files
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"keras.datasets.{name} cannot be loaded ({reason}); connect to the internet once, "
@@ -50,10 +53,10 @@ def keras_dataset(competition: Competition) -> Dataset:
         source="keras",
         origin=f"keras.datasets.{name}",
         train_images=train_images,
-        train_labels=train_labels.reshape(-1).astype(np.uint8),
+        train_labels=train_labels.reshape(-1).astype(np.int64),
         test_images=test_images,
         test_ids=np.arange(1, len(test_images) + 1),
-        test_labels=test_labels.reshape(-1).astype(np.uint8),
+        test_labels=test_labels.reshape(-1).astype(np.int64),
         seen=(name,),
         duplicates=duplicates(train_images, test_images),
     )

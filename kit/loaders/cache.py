@@ -8,76 +8,103 @@ import shutil
 import time
 import uuid
 import zlib
+from collections.abc import Collection
+from typing import BinaryIO
 
 import numpy as np
 
+from kit import files
+
 CONTENTS = "contents.json"
+LONGEST_CONTENTS = 1 << 16  # bytes
 ABANDONED = 24 * 3600  # seconds; no cache takes a day to write
 
 
-def places(folder: pathlib.Path) -> list[pathlib.Path]:
+def folders(folder: pathlib.Path) -> list[pathlib.Path]:
     """Return where the cache for the files in `folder` may be kept, best first: beside them, or in the user's cache.
 
     Kaggle's input folder is read-only; and what lies in its working folder would be saved with a notebook's output.
     """
-    user = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
-    return [folder / ".cache", user / "kaggle-submission-kit" / folder.name]
+    beside, user = folder / ".cache", files.user_cache()
+    return [beside] if user is None else [beside, user / folder.name]
 
 
-def read(place: pathlib.Path, key: str) -> dict[str, np.ndarray] | None:
+def read(folder: pathlib.Path, key: str, names: Collection[str]) -> dict[str, np.ndarray] | None:
     """Return the arrays that were written under `key`.
 
     They are read, not mapped: a mapped file that is cut short while a network trains ends the process.
 
+    Args:
+        folder: the cache folder.
+        key: what the arrays were written under.
+        names: which arrays these must be.
+
     Returns:
         None when there are none, or when a file is missing or differs from what was written.
     """
-    folder = _folder(place, key)
+    kept = _kept(folder, key)
     try:
-        contents = json.loads((folder / CONTENTS).read_text(encoding="utf-8"))
-        paths = {name: folder / f"{name}.npy" for name in contents}
-        if not contents or any(_checksum(path) != contents[name] for name, path in paths.items()):
+        contents = json.loads(files.content(kept / CONTENTS, LONGEST_CONTENTS))
+        if contents.keys() != set(names):
             return None
-        return {name: np.load(path, allow_pickle=False) for name, path in paths.items()}
-    except (OSError, ValueError, TypeError):
+        arrays = {}
+        for name in names:
+            with files.open_regular(kept / f"{name}.npy") as stream:
+                size, checksum = contents[name]
+                if os.fstat(stream.fileno()).st_size != size or _checksum(stream) != checksum:
+                    return None
+                stream.seek(0)
+                arrays[name] = np.load(stream, allow_pickle=False)
+        return arrays
+    except Exception:  # whatever is wrong with a cache, the files that it was made from are still there
         return None
 
 
-def write(place: pathlib.Path, key: str, arrays: dict[str, np.ndarray]) -> None:
-    """Keep `arrays` under `key`, whole or not at all, and let go of what was kept there under other keys.
+def write(folder: pathlib.Path, key: str, arrays: dict[str, np.ndarray]) -> None:
+    """Keep `arrays` under `key`, whole or not at all, and remove what was kept there under other keys.
 
     The files are written into a folder aside, which is then moved: of two processes that do so at once both succeed,
-    and the one that comes first stays.
+    and the first one's files stay.
 
     Raises:
-        OSError: the place cannot be written, or the disk is full.
+        OSError: the folder cannot be written, or the disk is full.
     """
-    folder, fresh = _folder(place, key), place / f"writing-{uuid.uuid4().hex}"
+    kept, fresh = _kept(folder, key), folder / f"writing-{uuid.uuid4().hex}"
     fresh.mkdir(parents=True)
     try:
         for name, array in arrays.items():
             np.save(fresh / f"{name}.npy", array, allow_pickle=False)
-        contents = {name: _checksum(fresh / f"{name}.npy") for name in arrays}
+        contents = {}
+        for name in arrays:
+            with (fresh / f"{name}.npy").open("rb") as stream:
+                contents[name] = [os.fstat(stream.fileno()).st_size, _checksum(stream)]
         (fresh / CONTENTS).write_text(json.dumps(contents), encoding="utf-8")
-        if read(place, key) is None:
-            shutil.rmtree(folder, ignore_errors=True)
+        if read(folder, key, arrays.keys()) is None:
+            shutil.rmtree(kept, ignore_errors=True)
             with contextlib.suppress(OSError):  # another process was faster, which each system reports in its own way
-                fresh.rename(folder)
+                fresh.rename(kept)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    outdated = [other for other in place.glob("arrays-*") if other != folder]
-    abandoned = [other for other in place.glob("writing-*") if time.time() - other.stat().st_mtime > ABANDONED]
-    for other in outdated + abandoned:
-        shutil.rmtree(other, ignore_errors=True)
+    _sweep(folder, kept)
 
 
-def _folder(place: pathlib.Path, key: str) -> pathlib.Path:
-    return place / f"arrays-{key}"
+def _sweep(folder: pathlib.Path, current: pathlib.Path) -> None:
+    """Remove what other keys left in the cache folder, and what killed processes did."""
+    for other in folder.glob("arrays-*"):
+        if other != current:
+            shutil.rmtree(other, ignore_errors=True)
+    for other in folder.glob("writing-*"):
+        with contextlib.suppress(OSError):  # its process has just finished
+            if time.time() - other.stat().st_mtime > ABANDONED:
+                shutil.rmtree(other, ignore_errors=True)
 
 
-def _checksum(path: pathlib.Path) -> int:
+def _kept(folder: pathlib.Path, key: str) -> pathlib.Path:
+    return folder / f"arrays-{key}"
+
+
+def _checksum(stream: BinaryIO) -> int:
     checksum = 0
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            checksum = zlib.crc32(chunk, checksum)
+    while chunk := stream.read(1 << 20):
+        checksum = zlib.crc32(chunk, checksum)
     return checksum

@@ -9,19 +9,23 @@ import itertools
 import pathlib
 import re
 import struct
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 
+from kit import files as disk
 from kit.errors import UserError
-from kit.loaders.kaggle_files import KaggleFiles, check_member_name
+from kit.loaders.kaggle_files import KaggleFiles
 from kit.loaders.read_ahead import read_ahead
 from kit.loaders.seven_zip import BadSevenZip, SevenZip
+from kit.loaders.zips import check_member_name
 
+Item = TypeVar("Item")
 PNG = b"\x89PNG\r\n\x1a\n"
-LARGEST = 1 << 20  # bytes of one PNG; 32×32 pixels take about 2,300
+METADATA = 1 << 16  # bytes of one PNG beside its pixels: a colour profile, a comment
 BATCH = 256
 
 
@@ -41,53 +45,70 @@ def read(
         (n, height, width, channels) uint8, in the order of `ids`.
 
     Raises:
-        UserError: an image is missing, too many, of another size or no PNG; the archive is damaged or hostile.
+        UserError: an image is missing, too many, of another size or not a PNG; the archive is damaged or hostile.
     """
     from tqdm import tqdm
 
     folder = files.unpacked(name)
-    remedy = f"unpack {name} again, or delete the folder" if folder else files.remedy
-    row_of = {number: row for row, number in enumerate(ids.tolist())}
-    pictures = _Pictures(files.where(name), pathlib.PurePath(name).stem, row_of, ids_from, remedy)
     images = np.empty((len(ids), *image_shape), np.uint8)
+    archive = _Archive(
+        where=files.where(name),
+        folder=pathlib.PurePath(name).stem,
+        row_of={number: row for row, number in enumerate(ids.tolist())},
+        ids_from=ids_from,
+        remedy=f"unpack {name} again, or delete the folder" if folder else files.remedy,
+        largest=2 * images[:1].nbytes + METADATA,
+    )
     with contextlib.ExitStack() as stack:
-        found = pictures.in_folder(folder) if folder else pictures.in_archive(stack.enter_context(files.open(name)))
+        found = archive.unpacked(folder) if folder else archive.members(stack.enter_context(files.open(name)))
         # A thread reads and decompresses, for which Python's lock is not held, while this one decodes.
         batches = stack.enter_context(contextlib.closing(read_ahead(_batches(found))))
-        progress = stack.enter_context(tqdm(total=len(ids), desc=name, unit=" images", unit_scale=True))
+        closed = sys.stderr is None
+        progress = stack.enter_context(tqdm(total=len(ids), desc=name, unit=" images", unit_scale=True, disable=closed))
         for batch in batches:
-            for row, picture, data in batch:
+            for row, member, content in batch:
                 try:
-                    images[row] = _decode(data, image_shape)
+                    images[row] = _decode(content, image_shape)
                 except ValueError as error:
-                    raise UserError(f"{pictures.where}: {picture} {error}; {remedy}") from None
+                    raise UserError(f"{archive.where}: {member} {error}; {archive.remedy}") from None
             progress.update(len(batch))
     return images
 
 
-def _batches(items: Iterator) -> Iterator[list]:
+def _batches(items: Iterator[Item]) -> Iterator[list[Item]]:
     while batch := list(itertools.islice(items, BATCH)):
         yield batch
 
 
 @dataclass(frozen=True)
-class _Pictures:
-    """The images that must be there, and the words for when they are not."""
+class _Archive:
+    """An archive or the folder it was unpacked into, and which images it must hold.
+
+    Attributes:
+        where: what errors call it.
+        folder: the folder that the archive's members lie in.
+        row_of: the row of each id.
+        ids_from: what errors call the file that the ids were read from.
+        remedy: what errors advise.
+        largest: bytes that one PNG can have.
+    """
 
     where: str
-    folder: str  # that the archive's members lie in
+    folder: str
     row_of: dict[int, int]
     ids_from: str
     remedy: str
+    largest: int
 
-    def in_archive(self, stream: BinaryIO) -> Iterator[tuple[int, str, bytes]]:
+    def members(self, stream: BinaryIO) -> Iterator[tuple[int, str, bytes]]:
         """Yield row, name and content of each; all names are checked before the first content is read."""
         try:
-            archive = SevenZip(stream)
+            archive = SevenZip(stream, most_members=2 * len(self.row_of) + 1000)
             for member in archive.members:
                 check_member_name(member.name, self.where)
-                if member.size > LARGEST:
-                    raise UserError(f"{self.where}: {member.name} is too large ({member.size:,} bytes); {self.remedy}")
+                if member.size > self.largest:
+                    reason = f"is too large (more than {self.largest:,} bytes)"
+                    raise UserError(f"{self.where}: {member.name[:99]} {reason}; {self.remedy}")
             names = [member.name for member in archive.members]
             yield from zip(self._rows(names), names, archive.contents(), strict=True)
         except BadSevenZip as error:
@@ -95,19 +116,23 @@ class _Pictures:
                 f"{self.where} cannot be read: {error}; {self.remedy} (or unpack it into {self.folder}/ by hand)"
             ) from None
 
-    def in_folder(self, folder: pathlib.Path) -> Iterator[tuple[int, str, bytes]]:
+    def unpacked(self, folder: pathlib.Path) -> Iterator[tuple[int, str, bytes]]:
         """Yield row, name and content of each PNG in a folder on disk."""
         names = [path.name for path in folder.glob("*.png")]
         for row, name in zip(self._rows(names), names, strict=True):
-            yield row, name, (folder / name).read_bytes()
+            try:
+                content = disk.content(folder / name, self.largest)
+            except OSError as error:
+                raise UserError(f"{self.where}: {name} cannot be read ({error.strerror}); {self.remedy}") from None
+            yield row, name, content
 
     def _rows(self, names: list[str]) -> list[int]:
         """Compare the images that are there with the ids that must be, and return each image's row."""
-        named = {}
+        named: dict[int, int] = {}
         for name in names:
             match = re.fullmatch(rf"(?:{self.folder}/)?([1-9][0-9]{{0,17}})\.png", name)
             if not match:
-                raise UserError(f"{self.where}: {name!r} does not belong there, only <id>.png does; {self.remedy}")
+                raise UserError(f"{self.where}: {name[:99]!r} does not belong there, only <id>.png does; {self.remedy}")
             number = int(match[1])
             if number not in self.row_of:
                 raise UserError(f"{self.where}: {name} has an id that {self.ids_from} has not; {self.remedy}")
@@ -123,24 +148,24 @@ class _Pictures:
         return list(named.values())
 
 
-def _decode(data: bytes, image_shape: tuple[int, int, int]) -> np.ndarray:
+def _decode(content: bytes, image_shape: tuple[int, int, int]) -> np.ndarray:
     """Return one PNG as (height, width, channels) uint8.
 
     Raises:
-        ValueError: it is no PNG, damaged, or of another size.
+        ValueError: it is not a PNG file, damaged, or of another size.
     """
     from PIL import Image
 
-    if not data.startswith(PNG) or len(data) < 24:
-        raise ValueError("is no PNG")
+    if not content.startswith(PNG) or len(content) < 24:
+        raise ValueError("is not a PNG file")
     # The size is looked at before anything is decoded: a small file may claim billions of pixels.
-    width, height = struct.unpack(">II", data[16:24])
+    width, height = struct.unpack(">II", content[16:24])
     if (height, width) != image_shape[:2]:
         raise ValueError(f"is {width}×{height} pixels, not {image_shape[1]}×{image_shape[0]}")
     mode = "RGB" if image_shape[2] == 3 else "L"
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            pixels = (picture if picture.mode == mode else picture.convert(mode)).tobytes()
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            pixels = (image if image.mode == mode else image.convert(mode)).tobytes()
         return np.frombuffer(pixels, np.uint8).reshape(image_shape)
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        raise ValueError(f"is a damaged PNG ({error})") from None
+    except Exception as error:  # Pillow raises what its parsers stumble over
+        raise ValueError(f"is a damaged PNG file ({' '.join(str(error).split())[:200]})") from None

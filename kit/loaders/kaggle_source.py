@@ -7,13 +7,14 @@ from math import prod
 
 import numpy as np
 
-from kit.competitions import Competition, PixelTables
+from kit.competitions import Competition, ImageArchives, PixelTables
 from kit.errors import UserError
 from kit.loaders import Dataset, cache, id_tables, image_archives, pixel_tables
 from kit.loaders.kaggle_files import KaggleFiles
 from kit.loaders.leaks import duplicates
 
-READER = 1  # raised when the same files give other arrays than before
+READER = 2  # raised when the same files give other arrays than before
+ARRAYS = ("train_images", "train_labels", "test_images", "test_ids", "duplicates")
 
 
 def load(competition: Competition, files: KaggleFiles) -> Dataset:
@@ -24,12 +25,21 @@ def load(competition: Competition, files: KaggleFiles) -> Dataset:
     """
     meaning = (READER, competition.image_shape, competition.class_names, files.fingerprint())
     key = hashlib.blake2b(repr(meaning).encode(), digest_size=16).hexdigest()
-    places = cache.places(files.folder)
-    arrays = next((found for place in places if (found := cache.read(place, key))), None)
+    folders = cache.folders(files.folder)
+    arrays = next((found for folder in folders if (found := cache.read(folder, key, ARRAYS))), None)
     if arrays is None:
         arrays = _read(competition, files)
-        _keep(places, key, arrays)
-    return Dataset(competition=competition, source="kaggle", origin=str(files.folder), **arrays)
+        _keep(folders, key, arrays)
+    return Dataset(
+        competition=competition,
+        source="kaggle",
+        origin=str(files.folder),
+        train_images=arrays["train_images"],
+        train_labels=arrays["train_labels"],
+        test_images=arrays["test_images"],
+        test_ids=arrays["test_ids"],
+        duplicates=arrays["duplicates"],
+    )
 
 
 def sample_submission(competition: Competition, files: KaggleFiles) -> np.ndarray:
@@ -44,12 +54,12 @@ def sample_submission(competition: Competition, files: KaggleFiles) -> np.ndarra
         return id_tables.read(stream, files.where(name), columns, files.remedy)[0]
 
 
-def _keep(places: list[pathlib.Path], key: str, arrays: dict[str, np.ndarray]) -> None:
-    """Write the cache into the first place that takes it; without a cache the data are no worse, only slower."""
+def _keep(folders: list[pathlib.Path], key: str, arrays: dict[str, np.ndarray]) -> None:
+    """Write the first cache folder that can be written; without a cache the data are no worse, only slower."""
     reasons = []
-    for place in places:
+    for folder in folders:
         try:
-            cache.write(place, key, arrays)
+            cache.write(folder, key, arrays)
             return
         except OSError as error:
             reasons.append(str(error))
@@ -57,58 +67,47 @@ def _keep(places: list[pathlib.Path], key: str, arrays: dict[str, np.ndarray]) -
 
 
 def _read(competition: Competition, files: KaggleFiles) -> dict[str, np.ndarray]:
-    read = _read_tables if isinstance(competition.files, PixelTables) else _read_archives
-    train_images, train_labels, test_images, test_ids = read(competition, files)
-    return {
-        "train_images": train_images,
-        "train_labels": train_labels,
-        "test_images": test_images,
-        "test_ids": test_ids,
-        "duplicates": duplicates(train_images, test_images),
-    }
+    if isinstance(competition.files, PixelTables):
+        arrays = _read_tables(competition, competition.files, files)
+    else:
+        arrays = _read_archives(competition, competition.files, files)
+    return dict(zip(ARRAYS, (*arrays, duplicates(arrays[0], arrays[2])), strict=True))
 
 
-def _read_tables(competition: Competition, files: KaggleFiles) -> tuple[np.ndarray, ...]:
-    names = competition.files
+def _read_tables(competition: Competition, names: PixelTables, files: KaggleFiles) -> tuple[np.ndarray, ...]:
     pixels = [f"pixel{number}" for number in range(prod(competition.image_shape))]
 
-    def table(name: str, columns: list[str]) -> np.ndarray:
+    def table(name: str, label: str | None) -> tuple[np.ndarray, np.ndarray]:
         with files.open(name) as stream:
-            return pixel_tables.read(stream, files.where(name), columns, files.remedy)
+            layout = pixel_tables.Layout(pixels, label, competition.classes, competition.most_images)
+            return pixel_tables.read(stream, files.where(name), layout, files.remedy)
 
     test_ids = sample_submission(competition, files)
-    train = table(names.train, ["label", *pixels])
-    labels = train[:, 0].copy()
-    wrong = np.flatnonzero(labels >= competition.classes)
-    if len(wrong):
-        raise UserError(
-            f"{files.where(names.train)}, line {wrong[0] + 2}, column 'label': {labels[wrong[0]]} is no class "
-            f"(0 to {competition.classes - 1}); {files.remedy}"
-        )
-    test = table(names.test, pixels)
+    train, labels = table(names.train, "label")
+    test, _ = table(names.test, None)
     if len(test) != len(test_ids):
         raise UserError(
             f"{files.where(names.test)} has {len(test)} rows, but {files.where(names.sample_submission)} has "
             f"{len(test_ids)}; {files.remedy}"
         )
-    train_images = np.ascontiguousarray(train[:, 1:]).reshape(-1, *competition.image_shape)
-    return train_images, labels, test.reshape(-1, *competition.image_shape), test_ids
+    shape = (-1, *competition.image_shape)
+    return train.reshape(shape), labels, test.reshape(shape), test_ids
 
 
-def _read_archives(competition: Competition, files: KaggleFiles) -> tuple[np.ndarray, ...]:
-    names = competition.files
+def _read_archives(competition: Competition, names: ImageArchives, files: KaggleFiles) -> tuple[np.ndarray, ...]:
     test_ids = sample_submission(competition, files)
     with files.open(names.labels) as stream:
-        ids, words = id_tables.read(stream, files.where(names.labels), ("id", "label"), files.remedy)
-    class_of = {name: label for label, name in enumerate(competition.class_names)}
-    for row, word in enumerate(words):
-        if word not in class_of:
+        ids, classes = id_tables.read(stream, files.where(names.labels), ("id", "label"), files.remedy)
+    label_of = {name: label for label, name in enumerate(competition.class_names)}
+    known = ", ".join(competition.class_names[:20]) + (", …" if competition.classes > 20 else "")
+    for row, name in enumerate(classes):
+        if name not in label_of:
             raise UserError(
-                f"{files.where(names.labels)}, line {row + 2}, column 'label': {word[:20]!r} is no class "
-                f"({', '.join(competition.class_names)}); {files.remedy}"
+                f"{files.where(names.labels)}, line {row + 2}, column 'label': {name[:20]!r} is not a class "
+                f"({known}); {files.remedy}"
             )
     order = np.argsort(ids)
-    labels = np.array([class_of[word] for word in words], np.uint8)[order]
+    labels = np.array([label_of[name] for name in classes], np.int64)[order]
     train_images = image_archives.read(
         files, names.train, ids[order], files.where(names.labels), competition.image_shape
     )

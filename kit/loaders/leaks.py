@@ -14,8 +14,9 @@ def duplicates(train_images: np.ndarray, test_images: np.ndarray) -> np.ndarray:
         (k, 2) int64, for each such test image its row and the row of a training image that it equals.
     """
     row_of = {hash(image.tobytes()): row for row, image in enumerate(train_images)}
-    pairs = ((row, row_of.get(hash(image.tobytes()))) for row, image in enumerate(test_images))
-    same = [
-        (row, other) for row, other in pairs if other is not None and (test_images[row] == train_images[other]).all()
-    ]
+    same = []
+    for row, image in enumerate(test_images):
+        other = row_of.get(hash(image.tobytes()))
+        if other is not None and (image == train_images[other]).all():
+            same.append((row, other))
     return np.array(same, np.int64).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""A part of the training images, for a quick try."""
+"""A part of the training images, for a quick try; `kit.loaders.load(…, limit=N)` takes it."""
 
 import dataclasses
 
@@ -13,25 +13,32 @@ def limited(dataset: Dataset, limit: int) -> Dataset:
 
     Args:
         dataset: the whole.
-        limit: how many training images; 0 for all of them.
+        limit: how many training images; 0, or more than there are, for all of them.
 
     Raises:
-        UserError: fewer than one image a class.
+        UserError: it is not a number of images, or fewer than one image a class.
     """
-    if not limit or limit >= len(dataset.train_labels):
+    labels = dataset.train_labels
+    classes, counts = np.unique(labels, return_counts=True)
+    if isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 0:
+        raise UserError(f"limit {limit!r}: it is a number of training images; 0 takes all of them.")
+    if not limit or limit >= len(labels):
         return dataset
+    if limit < len(classes):
+        raise UserError(f"limit {limit}: there are {len(classes)} classes; take at least {len(classes)} images.")
     from sklearn.model_selection import train_test_split
 
-    classes = len(np.unique(dataset.train_labels))
-    if limit < classes:
-        raise UserError(f"--limit {limit}: there are {classes} classes; take at least {2 * classes}.")
-    rows = np.arange(len(dataset.train_labels))
-    # train_test_split wants something of each class left over; of the last few images, the first ones will do.
-    stratify = dataset.train_labels if len(rows) - limit >= classes else None
-    kept, _ = train_test_split(rows, train_size=limit, stratify=stratify, random_state=0)
+    # train_test_split needs two images of each class, and one of each left over; without these it draws from all.
+    stratify = labels if counts.min() >= 2 and len(labels) - limit >= len(classes) else None
+    kept, _ = train_test_split(np.arange(len(labels)), train_size=int(limit), stratify=stratify, random_state=0)
     kept = np.sort(kept)
     copies = dataset.duplicates[np.isin(dataset.duplicates[:, 1], kept)]
     copies[:, 1] = np.searchsorted(kept, copies[:, 1])
     return dataclasses.replace(
-        dataset, train_images=dataset.train_images[kept], train_labels=dataset.train_labels[kept], duplicates=copies
+        dataset,
+        train_images=dataset.train_images[kept],
+        train_labels=labels[kept],
+        duplicates=copies,
+        limit=int(limit),
+        available=len(labels),
     )

@@ -1,13 +1,14 @@
 """CSV files with one image a row, parsed as bytes several times faster than by a general reader.
 
-Blocks of whole lines go through numpy at once. A block that is not plain `12,0,255,…` goes through a careful reader
-instead, which either makes sense of it or names the line and the column that it stumbled over.
+Blocks of whole lines go through numpy at once. A block that is not `12,0,255,…` goes through a careful reader instead,
+which either reads it or names the line and the column of the first error.
 """
 
 import contextlib
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
@@ -20,36 +21,83 @@ LONGEST_LINE = 1 << 18
 COMMA, NEWLINE, ZERO = b",\n0"
 
 
-def read(stream: BinaryIO, where: str, columns: Sequence[str], remedy: str) -> np.ndarray:
-    """Parse a table of whole numbers from 0 to 255.
+@dataclass(frozen=True)
+class Layout:
+    """What a table must hold.
+
+    Attributes:
+        pixels: the names of the columns of pixels, in the order wanted; the file may have another.
+        label: the name of the column of labels, or None where there are none.
+        classes: how many classes there are; labels count from 0.
+        most_rows: how many rows there can be.
+    """
+
+    pixels: Sequence[str]
+    label: str | None
+    classes: int
+    most_rows: int
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns."""
+        return [*([] if self.label is None else [self.label]), *self.pixels]
+
+
+def read(stream: BinaryIO, where: str, layout: Layout, remedy: str) -> tuple[np.ndarray, np.ndarray]:
+    """Parse a table of pixels, whole numbers from 0 to 255, and labels.
 
     Args:
         stream: the CSV: a header, then a line a row; UTF-8 with or without BOM, Unix or Windows line ends, the last
             one optional.
         where: what errors call the file.
-        columns: the names that the header must hold, in the order wanted; the file may have another.
+        layout: what it must hold.
         remedy: what errors advise.
 
     Returns:
-        (rows, len(columns)) uint8.
+        pixels (rows, len(layout.pixels)) uint8; labels (rows,) int64, or (0,) where the layout has none.
 
     Raises:
         UserError: names the line (the header is line 1) and column of the first thing that is wrong.
     """
     header, blocks = _header_and_blocks(stream, where, remedy)
-    order = _order(header, columns, where, remedy)
-    tables, line = [], 2
+    order = _order(header, layout.columns, where, remedy)
+    label = None if layout.label is None else order.pop(0)
+    pixels, labels = [], [np.empty(0, np.int64)]
+    line = 2
     with contextlib.closing(read_ahead(blocks)) as ahead:
         for block in ahead:
             table = _parse(block, len(header))
             if table is None:
-                table = _parse_carefully(block, header, line, where, remedy)
-            tables.append(table)
+                table = _parse(_plain(block), len(header))
+            if table is None:
+                largest = [max(255, layout.classes - 1) if number == label else 255 for number in range(len(header))]
+                table = _parse_carefully(block, header, largest, line, where, remedy)
+            if label is not None:
+                labels.append(_labels(table[:, label], layout, line, where, remedy))
+            pixels.append(_columns(table, order))
             line += len(table)
-    if not tables:
+            if line - 2 > layout.most_rows:
+                raise UserError(f"{where} has more than {layout.most_rows:,} rows; it is not Kaggle's: {remedy}")
+    if not pixels:
         raise UserError(f"{where}, line 2: there are no rows below the header; {remedy}")
-    table = np.concatenate(tables)
-    return table if order == list(range(len(order))) else table[:, order]
+    return np.concatenate(pixels), np.concatenate(labels)
+
+
+def _labels(column: np.ndarray, layout: Layout, first: int, where: str, remedy: str) -> np.ndarray:
+    wrong = np.flatnonzero(column >= layout.classes)
+    if len(wrong):
+        raise UserError(
+            f"{where}, line {first + wrong[0]}, column {layout.label!r}: {column[wrong[0]]} is not a class "
+            f"(0 to {layout.classes - 1}); {remedy}"
+        )
+    return column.astype(np.int64)
+
+
+def _columns(table: np.ndarray, order: list[int]) -> np.ndarray:
+    """Return the columns `order` of a table as (rows, len(order)) uint8."""
+    if order == list(range(order[0], order[0] + len(order))):  # a slice costs a tenth of the time
+        return table[:, order[0] : order[0] + len(order)].astype(np.uint8)
+    return table[:, order].astype(np.uint8)
 
 
 def _header_and_blocks(stream: BinaryIO, where: str, remedy: str) -> tuple[list[str], Iterator[bytes]]:
@@ -58,42 +106,40 @@ def _header_and_blocks(stream: BinaryIO, where: str, remedy: str) -> tuple[list[
         text = stream.readline(LONGEST_LINE).decode("utf-8-sig")
         header = [name.strip() for name in next(csv.reader(io.StringIO(text)), [])]
     except (UnicodeDecodeError, csv.Error):
-        raise UserError(f"{where}, line 1: this is no CSV in UTF-8; {remedy}") from None
+        raise UserError(f"{where}, line 1: this is not CSV in UTF-8; {remedy}") from None
     if not any(header):
         raise UserError(f"{where}, line 1: the file is empty or begins with an empty line; {remedy}")
+    return header, _blocks(stream)
 
-    def blocks() -> Iterator[bytes]:
-        empty = b""
-        while block := stream.read(BLOCK):
-            if not block.endswith(b"\n"):
-                block += stream.readline(LONGEST_LINE)
-            if b"\r" in block:
-                block = block.replace(b"\r\n", b"\n")
-            if not block.endswith(b"\n"):  # the last line, or one so long that it is wrong wherever it is cut
-                block += b"\n"
-            block, empty = empty + block, b""
-            if block.endswith(b"\n\n") or block == b"\n":
-                # Empty lines wait for what follows: at the end of the file they are harmless, elsewhere an error.
-                lines = block.rstrip(b"\n")
-                block, empty = (lines + b"\n", block[len(lines) + 1 :]) if lines else (b"", block)
-            if block:
-                yield block
 
-    return header, blocks()
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    empty = False  # whether empty lines wait: at the end of the file they are harmless, elsewhere an error
+    while block := stream.read(BLOCK):
+        if not block.endswith(b"\n"):
+            block += stream.readline(LONGEST_LINE)
+        if b"\r" in block:
+            block = block.replace(b"\r\n", b"\n")
+        lines = block.rstrip(b"\n")
+        if lines:
+            # What does not end in a newline is the last line, or one so long that it is wrong wherever it is cut.
+            yield b"\n" * empty + lines + b"\n"
+            empty = len(block) > len(lines) + 1
+        else:
+            empty = True
 
 
 def _order(header: list[str], columns: Sequence[str], where: str, remedy: str) -> list[int]:
     """Return where in the file each of `columns` stands."""
-    place = {name: number for number, name in reversed(list(enumerate(header)))}
+    first = {name: number for number, name in reversed(list(enumerate(header)))}
     if header[0].isdigit():
         raise UserError(f"{where}, line 1: the header is missing (it begins with {columns[0]!r}); {remedy}")
     for number, name in enumerate(header):
-        if place[name] != number:
+        if first[name] != number:
             raise UserError(
-                f"{where}, line 1: column {name!r} is there twice, {place[name] + 1} and {number + 1}; {remedy}"
+                f"{where}, line 1: column {name!r} is there twice, {first[name] + 1} and {number + 1}; {remedy}"
             )
     for name in columns:
-        if name not in place:
+        if name not in first:
             raise UserError(
                 f"{where}, line 1: column {name!r} is missing "
                 f"({len(header)} columns, {len(columns)} expected); {remedy}"
@@ -102,10 +148,10 @@ def _order(header: list[str], columns: Sequence[str], where: str, remedy: str) -
         known = set(columns)
         extra = next(name for name in header if name not in known)
         raise UserError(
-            f"{where}, line 1: column {place[extra] + 1} {extra!r} does not belong there "
+            f"{where}, line 1: column {first[extra] + 1} {extra!r} does not belong there "
             f"({len(header)} columns, {len(columns)} expected); {remedy}"
         )
-    return [place[name] for name in columns]
+    return [first[name] for name in columns]
 
 
 def _parse(block: bytes, columns: int) -> np.ndarray | None:
@@ -141,8 +187,19 @@ def _parse(block: bytes, columns: int) -> np.ndarray | None:
     return value[ends].reshape(rows, columns)
 
 
-def _parse_carefully(block: bytes, header: list[str], first: int, where: str, remedy: str) -> np.ndarray:
-    """Return what `_parse` would, for numbers written in unusual ways; or say where the first error is."""
+def _plain(block: bytes) -> bytes:
+    """Return the block without spaces and quotes beside its separators."""
+    block = b"\n" + block
+    for mark in (b" ", b'"'):
+        for separator in (b",", b"\n"):
+            block = block.replace(separator + mark, separator).replace(mark + separator, separator)
+    return block[1:]
+
+
+def _parse_carefully(
+    block: bytes, header: Sequence[str], largest: Sequence[int], first: int, where: str, remedy: str
+) -> np.ndarray:
+    """Return what `_parse` would as int64, for numbers written in unusual ways; or say where the first error is."""
     rows = []
     for line, text in enumerate(block[:-1].split(b"\n"), first):
         fields = [field.strip().strip('"') for field in text.decode("utf-8", "replace").split(",")]
@@ -151,15 +208,18 @@ def _parse_carefully(block: bytes, header: list[str], first: int, where: str, re
         if len(fields) != len(header):
             raise UserError(f"{where}, line {line}: {len(fields)} columns, but the header has {len(header)}; {remedy}")
         row = []
-        for number, (field, name) in enumerate(zip(fields, header, strict=True), 1):
-            place = f"{where}, line {line}, column {number} {name!r}"
-            if not field:
-                raise UserError(f"{place}: the field is empty; {remedy}")
-            if not (field.isascii() and field.removeprefix("-").isdigit()):
-                raise UserError(f"{place}: {field[:20]!r} is no whole number; {remedy}")
-            value = int(field) if len(field) <= 20 else -1
-            if not 0 <= value <= 255:
-                raise UserError(f"{place}: {field[:20]} is outside 0 to 255; {remedy}")
-            row.append(value)
+        for number, (field, name, most) in enumerate(zip(fields, header, largest, strict=True), 1):
+            if not (field.isascii() and field.isdigit() and len(field) <= 20 and int(field) <= most):
+                what = _what_is_wrong(field, most)
+                raise UserError(f"{where}, line {line}, column {number} {name!r}: {what}; {remedy}")
+            row.append(int(field))
         rows.append(row)
-    return np.array(rows, np.uint8)
+    return np.array(rows, np.int64)
+
+
+def _what_is_wrong(field: str, most: int) -> str:
+    if not field:
+        return "the field is empty"
+    if field.isascii() and field.removeprefix("-").isdigit():
+        return f"{field[:20]} is outside 0 to {most}"
+    return f"{field[:20]!r} is not a whole number"

@@ -1,6 +1,7 @@
-"""Find a drawing in a picture, and place it as MNIST's digits were placed."""
+"""Find a drawing in a photo, and place it as MNIST's digits were placed."""
 
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,12 +14,14 @@ THINNEST, USUAL = 0.11, 0.14  # stroke widths as shares of the digit: below the 
 BULKY = 0.62  # share of a shape's length that no stroke is wide
 FAINTEST = 12  # grey levels of 255 between ink and paper
 
+Box = tuple[slice, ...]  # rows, columns
+
 
 def find(pixels: np.ndarray, path: pathlib.Path) -> tuple[np.ndarray, tuple[int, int, int, int]]:
     """Find the drawing in (h, w, 3) pixels.
 
-    Four explanations of the paper are tried – the same everywhere, smooth from rim to rim, smooth over all, as each
-    place's surroundings – with ink to either side of it. The one is taken that leaves the least unexplained.
+    Four models of the paper are tried: the same everywhere, smooth from rim to rim, smooth over all, as each pixel's
+    surroundings; each with ink that is darker or lighter. The one that leaves the least unexplained is taken.
 
     Returns:
         Its ink, float32 of 0…1, cut out; and its box in `pixels`.
@@ -26,24 +29,26 @@ def find(pixels: np.ndarray, path: pathlib.Path) -> tuple[np.ndarray, tuple[int,
     rim = np.ones(pixels.shape[:2], bool)
     edge = max(pixels.shape[:2]) // 50 + 1
     rim[edge:-edge, edge:-edge] = False
-    best, least = None, 0.9
-    for explained in (
+    best: tuple[np.ndarray, np.ndarray] | None = None
+    least = 0.9
+    models: tuple[Callable[[], np.ndarray], ...] = (
         lambda: np.median(pixels[rim], axis=0),
         lambda: paper.surface(pixels, rim),
         lambda: paper.surface(pixels, np.ones_like(rim)),
         lambda: paper.surroundings(pixels),
-    ):
-        departure = paper.departure(pixels - explained())
+    )
+    for model in models:
+        departure = paper.departure(pixels - model())
         for ink in (departure, -departure):
             chosen = _shape(ink)
-            unexplained = 1.0 if chosen is None else _unexplained(ink, chosen)
-            if unexplained < least:
+            if chosen is not None and (unexplained := _unexplained(ink, chosen)) < least:
                 best, least = (ink, chosen), unexplained
         if least < 0.1:
             break
-    if best is None:
+    found = None if best is None else _cut_out(*best)
+    if found is None:
         raise UserError(f"{path}: no drawing found, it is blank or too faint; draw it darker, or crop it more closely.")
-    return _cut_out(*best)
+    return found
 
 
 def placed(ink: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -77,7 +82,7 @@ def placed(ink: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _shape(ink: np.ndarray) -> np.ndarray | None:
-    """Where the drawing is, (h, w) bool, if the departures `ink`, in grey levels, are one."""
+    """Return where the drawing is, (h, w) bool, if the departures `ink`, in grey levels, are one."""
     from scipy import ndimage
 
     smooth, noise = ndimage.gaussian_filter(ink, max(ink.shape) / LONGEST), _noise(ink)
@@ -90,17 +95,17 @@ def _shape(ink: np.ndarray) -> np.ndarray | None:
 
 
 def _noise(ink: np.ndarray) -> float:
-    """The standard deviation of what changes from pixel to pixel, which bold ink does not."""
+    """Return the standard deviation of what changes from pixel to pixel, which bold ink does not."""
     from scipy import ndimage
 
     return 1.4826 * float(np.median(np.abs(ink - ndimage.gaussian_filter(ink, 1.0))))
 
 
 def _unexplained(ink: np.ndarray, chosen: np.ndarray) -> float:
-    """The share of what departs from the paper that is not of the chosen shape; more where that cannot be strokes.
+    """Return the share of what departs from the paper outside the chosen shape; more where that cannot be strokes.
 
-    What hangs on the picture's edge – a table, a shadow – counts less. Strokes do not cover that edge, unless they fill
-    the picture, and do not fill the box around them.
+    What touches the photo's edge, as a table or a shadow, counts less. Strokes do not cover that edge, unless they fill
+    the photo, and do not fill the box around them.
     """
     from scipy import ndimage
 
@@ -118,7 +123,7 @@ def _unexplained(ink: np.ndarray, chosen: np.ndarray) -> float:
 
 
 def _is_bulky(chosen: np.ndarray) -> bool:
-    """Whether a shape is a sheet or a blob and no strokes."""
+    """Whether a shape is a sheet or a blob rather than strokes."""
     from scipy import ndimage
 
     ((rows, columns),) = ndimage.find_objects(chosen.astype(np.uint8))
@@ -128,22 +133,26 @@ def _is_bulky(chosen: np.ndarray) -> bool:
     return bool(full or width > BULKY * max(sides))
 
 
-def _cut_out(ink: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int, int]]:
-    """Return the chosen shape's ink, 0…1 with soft edges, and its box: left, top, right, bottom."""
+def _cut_out(ink: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int, int]] | None:
+    """Return the chosen shape's ink, 0…1 with soft edges, and its box: left, top, right, bottom; None for noise."""
     from scipy import ndimage
 
     near = ndimage.binary_dilation(chosen, iterations=2 + max(ink.shape) // 200)
     # What is fainter than the paper's own noise would draw a grey veil around the digit.
     noise = _noise(ink)
     full = float(np.percentile(ink[chosen], 75))
+    if full <= 0:
+        return None
     soft = np.clip((ink * near - 2 * noise - 0.08 * full) / (0.8 * full), 0, 1)
+    if soft.max() <= 0.1:
+        return None
     rows, columns = np.flatnonzero((soft > 0.1).any(1)), np.flatnonzero((soft > 0.1).any(0))
     top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
     return soft[top:bottom, left:right], (left, top, right, bottom)
 
 
 def _without_rules(mask: np.ndarray) -> np.ndarray:
-    """Take away lines that run through the whole picture, as on ruled paper; the gaps in the strokes are closed."""
+    """Remove lines that run through the whole photo, as on ruled paper, and close the gaps in the strokes."""
     from scipy import ndimage
 
     kept = mask.copy()
@@ -161,55 +170,62 @@ def _without_rules(mask: np.ndarray) -> np.ndarray:
 
 
 def _main_shape(mask: np.ndarray, ink: np.ndarray) -> np.ndarray | None:
-    """Choose the connected shape with the most ink, and with it the strokes nearby that are no digits themselves.
+    """Choose the connected shape with the most ink, and the strokes nearby that are not digits themselves.
 
-    A shape that touches the picture's edge – a table, a finger, the next sheet – is chosen only where no other is.
+    A shape that touches the photo's edge, as a table, a finger or the next sheet, is chosen only where there is no
+    other.
     """
     from scipy import ndimage
 
     marks, count = ndimage.label(mask, np.ones((3, 3)))
     if not count:
         return None
-    places = ndimage.find_objects(marks)
+    boxes = ndimage.find_objects(marks)
     masses = ndimage.sum_labels(ink, marks, np.arange(1, count + 1))
     large = [int(number) for number in np.argsort(-masses) if masses[number] > 0.02 * masses.max()][:50]
-    weights = {}
+    weights: dict[int, float] = {}
     for number in large:
-        rows, columns = places[number]
+        rows, columns = boxes[number]
         edges = (rows.start, columns.start, mask.shape[0] - rows.stop, mask.shape[1] - columns.stop)
         holds_another = any(
-            rows.start < places[other][0].start
-            and places[other][0].stop < rows.stop
-            and columns.start < places[other][1].start
-            and places[other][1].stop < columns.stop
-            and _size(places[other]) > 0.3 * _size(places[number])
+            rows.start < boxes[other][0].start
+            and boxes[other][0].stop < rows.stop
+            and columns.start < boxes[other][1].start
+            and boxes[other][1].stop < columns.stop
+            and _size(boxes[other]) > 0.3 * _size(boxes[number])
             for other in large
         )
         weights[number] = masses[number] * (0.03 if min(edges) <= 0 or holds_another else 1)
-    main = max(weights, key=weights.get)
-    middle = places[main]
+    main = max(weights, key=lambda number: weights[number])
+    free = [number for number in large if weights[number] == masses[number] and masses[number] > 0.04 * masses[main]]
+    return np.isin(marks, [number + 1 for number in _with_strokes(main, free, boxes)])
+
+
+def _with_strokes(main: int, others: list[int], boxes: list[Box]) -> set[int]:
+    """Return the shape `main` and those of the others that are strokes of the same digit."""
+    middle = boxes[main]
     strokes = []
-    for number in large:
-        rows, columns = places[number]
+    for number in others:
+        rows, columns = boxes[number]
         beside = min(columns.stop, middle[1].stop) <= max(columns.start, middle[1].start)
         another_digit = beside and rows.stop - rows.start > 0.6 * (middle[0].stop - middle[0].start)
-        if masses[number] > 0.04 * masses[main] and weights[number] == masses[number] and not another_digit:
+        if not another_digit:
             strokes.append(number)
-    chosen, before = {main}, set()
+    chosen, before = {main}, set[int]()
     while chosen != before:  # a stroke may belong by another one that lies between
         before = set(chosen)
         for number in strokes:
-            if min(_distance(places[number], places[other]) for other in before) < 0.25 * _size(middle):
+            if min(_distance(boxes[number], boxes[other]) for other in before) < 0.25 * _size(middle):
                 chosen.add(number)
-    return np.isin(marks, [number + 1 for number in chosen])
+    return chosen
 
 
-def _size(place) -> int:
-    rows, columns = place
+def _size(box: Box) -> int:
+    rows, columns = box
     return max(rows.stop - rows.start, columns.stop - columns.start)
 
 
-def _distance(one, other) -> float:
+def _distance(one: Box, other: Box) -> float:
     """The gap between two boxes, in pixels; 0 where they overlap."""
     gaps = [max(a.start - b.stop, b.start - a.stop, 0) for a, b in zip(one, other, strict=True)]
     return float(np.hypot(*gaps))

@@ -1,13 +1,13 @@
-"""The paper under a drawing: how bright it would be at every place without the ink."""
+"""The paper under a drawing: how bright each of its pixels would be without the ink."""
 
 import numpy as np
 
 
 def surface(pixels: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Fit a quadratic surface to (h, w, 3) on the pixels `where`; what is rare among them – ink – hardly bends it."""
+    """Fit a quadratic surface to (h, w, 3) on the pixels `where`; ink, which is rare among them, hardly bends it."""
     height, width = pixels.shape[:2]
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    terms = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], -1)
+    terms: np.ndarray = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], -1)
     some = slice(None, None, max(1, int(where.sum()) // 5_000))
     known, wanted = terms[where][some], pixels[where][some]
     weights = np.ones((len(known), 1))
@@ -20,7 +20,7 @@ def surface(pixels: np.ndarray, where: np.ndarray) -> np.ndarray:
 
 
 def surroundings(pixels: np.ndarray) -> np.ndarray:
-    """The median along rows, then along columns, of (h, w, 3): strokes vanish, the edges of shadows stay in place."""
+    """Return the median along rows, then along columns, of (h, w, 3): strokes vanish, the edges of shadows stay."""
     from scipy import ndimage
 
     # Every fourth pixel of the window gives the same median in a quarter of the time.
@@ -32,7 +32,7 @@ def surroundings(pixels: np.ndarray) -> np.ndarray:
 
 
 def departure(residual: np.ndarray) -> np.ndarray:
-    """How far each pixel of (h, w, 3) is from the paper, signed, along the colour in which most depart from it."""
+    """Return how far each pixel of (h, w, 3) is from the paper, signed, along the colour in which most differ."""
     distance = np.linalg.norm(residual, axis=-1)
     strong = residual[distance >= np.percentile(distance, 90)]
     return residual @ np.linalg.eigh(strong.T @ strong)[1][:, -1]

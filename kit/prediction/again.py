@@ -7,7 +7,7 @@ from kit.training import inference, output, session, setup, tta
 from kit.training.lineage import Lineage
 from kit.training.setup import Training
 from kit.training.splits import splits
-from kit.training.transfer import load
+from kit.training.transfer import load_classifier
 
 
 def predict_again(run: Run, with_tta: bool = False, data_dir: str | None = None) -> Run:
@@ -35,13 +35,19 @@ def predict_again(run: Run, with_tta: bool = False, data_dir: str | None = None)
         raise UserError(f"{run.folder} is an ensemble; predict its members with --tta, and join those runs.")
     recipe = config.recipe.replace(tta=True)
     folds = splits(dataset.train_labels, recipe)
+    paths = run.network_paths()
+    if len(paths) != len(folds):
+        raise UserError(
+            f"{run.folder} has {len(paths)} of its {len(folds)} networks (fold-0.keras …); put them back, or train "
+            "the run again."
+        )
     target = tracking.place(run.competition, f"{run.name}-tta")
     again = Config(kind="tta", data=config.data, recipe=recipe, parent=run.name)
     with target.begin(again, "restart") as begun:
         training = Training(dataset, recipe, folds, Lineage())
         parts = []
-        for (_, held_out), path in zip(folds, run.network_paths(), strict=True):
-            network, groups = load(path), setup.transforms(recipe, dataset.competition)
+        for (_, held_out), path in zip(folds, paths, strict=True):
+            network, groups = load_classifier(path, dataset.competition), setup.transforms(recipe, dataset.competition)
             images_of = {"oof": dataset.train_images[held_out], "test": dataset.test_images}
             parts.append(
                 {name: inference.predict_groups(network, images, groups) for name, images in images_of.items()}

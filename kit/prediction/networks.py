@@ -46,7 +46,7 @@ def _predict(run: Run, images: np.ndarray, tta: bool, levels: int) -> np.ndarray
 
 
 def _by_network(path, images: np.ndarray, recipe: Recipe, tta: bool, run: Run) -> np.ndarray:
-    network = transfer.load(path)
+    network = transfer.load_classifier(path, competitions.get(run.competition))
     copied = recipe.replace(tta=True) if tta and recipe.validates else recipe
     groups = setup.transforms(copied, competitions.get(run.competition))
     probabilities = inference.predict_groups(network, images, groups)

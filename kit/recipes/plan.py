@@ -114,6 +114,21 @@ def resolve(
     return _plan(recipes, seeds_of, file, where)
 
 
+def asked_for(
+    competition: str, config: str | pathlib.Path | None, flags: Mapping[str, Any], seeds: int | None = None
+) -> "Recipe | Plan":
+    """Return what a command line or a call of `kit.fit` asks for: a recipe, or a plan of several.
+
+    Args:
+        competition, config, flags, seeds: as for `resolve`.
+
+    Raises:
+        UserError: as `resolve`, and as `kit.recipes.resolve`.
+    """
+    planned = resolve(competition, config, flags, seeds)
+    return files.resolve(competition, config, flags) if planned is None else planned
+
+
 def _recipe(layers: list[Mapping[str, Any]], where: str) -> Recipe:
     try:
         return Recipe(**files.merged(*layers))

@@ -22,7 +22,7 @@ def training_shares(competition: Competition, data_dir: str | pathlib.Path = "da
     """
     from kit.loaders import kaggle_files
 
-    files = kaggle_files.locate(competition.name, data_dir)
+    files = kaggle_files.locate(competition, data_dir)
     if files is None:
         return None
     layout = competition.files

@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from kit import loaders, metrics, tracking
+from kit import competitions, loaders, metrics, tracking
 from kit.competitions import Competition
 from kit.errors import Failure, UserError
 from kit.submission.csv_file import Checked
@@ -99,7 +99,7 @@ def _fingerprint(data: tracking.Data, data_dir: str | pathlib.Path) -> str | Non
     from kit.loaders import kaggle_files
 
     try:
-        if kaggle_files.locate(data.competition, data_dir) is None:
+        if kaggle_files.locate(competitions.get(data.competition), data_dir) is None:
             return None
         return loaders.load(data.competition, "kaggle", data_dir, data.limit).fingerprint
     except (UserError, Failure, OSError):

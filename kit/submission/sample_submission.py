@@ -45,7 +45,7 @@ def find(competition: Competition, data_dir: str | pathlib.Path = "data") -> Sam
     """
     from kit.loaders import kaggle_files
 
-    there = kaggle_files.locate(competition.name, data_dir)
+    there = kaggle_files.locate(competition, data_dir)
     if there is None:
         raise UserError(
             f"{pathlib.Path(data_dir) / competition.name} has none of Kaggle's files to check against; get them with "

@@ -12,7 +12,7 @@ figures/             PNGs
 """
 
 from kit.tracking import arrays
-from kit.tracking.find import every, find, place, reference, unfinished, unused
+from kit.tracking.find import every, find, new, place, reference, unfinished, unused
 from kit.tracking.fingerprint import fingerprint
 from kit.tracking.run import RUNS, SUBMISSIONS, Run, Snapshot
 from kit.tracking.schema import Config, Data, EnsembleConfig, MemberMetrics, Metrics
@@ -31,6 +31,7 @@ __all__ = [
     "every",
     "find",
     "fingerprint",
+    "new",
     "place",
     "reference",
     "unfinished",

@@ -55,6 +55,20 @@ def unfinished(competition: str | None = None) -> list[Run]:
     return found
 
 
+def new(competition: str, name: str) -> Run:
+    """Return the run called `name`, which must not exist yet.
+
+    Raises:
+        UserError: as `place`, or it exists already.
+    """
+    run = place(competition, name)
+    if run.state == "complete":
+        raise UserError(f"{run.folder} exists already; take another --name, or remove it.")
+    if run.state != "absent":
+        raise UserError(f"{run.folder} was begun and not finished; go on with --resume, or take another --name.")
+    return run
+
+
 def unused(competition: str, stem: str) -> Run:
     """Return the run called `stem`, or `stem-2`, `stem-3` …, the first that does not exist yet."""
     number = 1

@@ -38,7 +38,8 @@ def begin(run: "Run", config: Config, existing: Existing, unique: bool) -> Itera
                     files.write_text(run.folder / "config.yaml", schema.yaml_text(config))
             yield run
             with writing(run.folder):
-                files.sweep(run.folder)
+                for folder in (run.folder, run.figures):
+                    files.sweep(folder)
                 shutil.rmtree(run.working)
         except BaseException:
             if existing == "restart" or (new and run.state == "absent"):

@@ -12,7 +12,7 @@ import yaml
 from kit.errors import UserError
 from kit.recipes import files
 from kit.recipes.plan import METHODS, Plan
-from kit.recipes.recipe import FIELDS, Recipe, explanation
+from kit.recipes.recipe import FIELDS, Recipe, explanation, shown
 
 LARGEST = 1 << 24  # bytes of a text file of a run; real ones have some thousand
 MOST = 1 << 53  # of any count: what a floating-point number still holds exactly
@@ -131,8 +131,10 @@ def _whole_recipe(fields: Any, where: str) -> Recipe:
     """Read the recipe of a run; where a part of it is lost, no default takes its place without a word."""
     if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
         raise UserError(f"{where}: is not a mapping of fields to values.")
-    if missing := [name for name in FIELDS if name not in fields]:
-        raise UserError(f"{where}: {missing[0]} is missing.")
+    for state, names in (("missing", set(FIELDS) - set(fields)), ("unknown", set(fields) - set(FIELDS))):
+        if names:
+            first = shown(min(names))
+            raise UserError(f"{where}: {first} is {state}; another version of the kit may have written it")
     try:
         return Recipe(**fields)
     except UserError as error:

@@ -44,10 +44,8 @@ def fit(
     timings = timings or Timings()
     first = next(iter(asked.members.values())) if isinstance(asked, Plan) else asked
     stem = name or f"{first.model}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
-    run = tracking.place(dataset.competition.name, stem)
-    if name is None:
-        run = tracking.unused(dataset.competition.name, stem)
-    _check_new(run)
+    competition = dataset.competition.name
+    run = tracking.unused(competition, stem) if name is None else tracking.new(competition, stem)
     trainer = _Trainer(callbacks, timings, unique=name is None)
     if isinstance(asked, Plan):
         return plans.train(asked, dataset, run, False, trainer, timings)
@@ -77,13 +75,6 @@ def resume(run: Run, dataset: Dataset, callbacks: Callbacks | None = None, timin
         return plans.train(config.planned(), dataset, run, True, trainer, timings)
     assert config.recipe is not None
     return trainer(resolve(dataset, config.recipe), run)
-
-
-def _check_new(run: Run) -> None:
-    if run.state == "complete":
-        raise UserError(f"{run.folder} exists already; take another --name, or remove it.")
-    if run.state != "absent":
-        raise UserError(f"{run.folder} was begun and not finished; go on with --resume, or take another --name.")
 
 
 class _Trainer:

@@ -70,6 +70,19 @@ def load(path: pathlib.Path) -> keras.Model:
         raise UserError(f"{path} is not a network that Keras can read ({reason}); train the run again.") from None
 
 
+def load_classifier(path: pathlib.Path, competition: Competition) -> keras.Model:
+    """Load a saved network that predicts a competition's images.
+
+    Raises:
+        UserError: as `load`, or it takes other images or tells other classes apart.
+    """
+    network = load(path)
+    shapes = [tuple(getattr(network, name, None) or ())[1:] for name in ("input_shape", "output_shape")]
+    if shapes != [competition.image_shape, (competition.classes,)]:
+        raise UserError(f"{path} is not a network for {competition.name}: it maps {shapes[0]} to {shapes[1]}.")
+    return network
+
+
 def take(network: keras.Model, source: pathlib.Path, with_head: bool) -> list[str]:
     """Copy into `network` the weights of the layers that a saved network has by the same name and shapes.
 

@@ -1,22 +1,35 @@
 """What the notebooks of the workshop need from Python, and nothing that a training needs.
 
 start()                    Keras, the seed, the right `python` for `!python -m kit…`; the set-up cell calls it
-credentials()              whether Kaggle can be talked to, and how to let it
-choose(full, short=…)      one value in a workshop, a smaller one where KIT_NOTEBOOKS=short
-submission_path(name)      where the notebook's own submission belongs
+source(competition)        where the images come from: Kaggle's files if they are here, else Keras's own data set
+choose(full, gpu=, short=) one value on a CPU, another on a GPU, a smaller one where KIT_NOTEBOOKS=short
 Stopwatch()                a Keras callback that keeps loss, accuracy and seconds of each epoch
-checks                     say after each gap of the exercise what is still missing
+%%expected_error           a cell magic: shows the traceback of an error, and lets the notebook go on
+credentials()              whether Kaggle can be talked to, and how to let it
+submission_path(name)      where the notebook's own submission belongs
+your_turn, checks          say after each gap what is still missing: in the tutorials, in the exercise
+drawings                   what an idea looks like: a neuron, a sliding window, optimizers in a valley
+practice, train_csv        the exercise without an account: real digits in Kaggle's form
+entry, certificate         what was reached, by which network, on which board
 """
 
-import importlib
 import os
 import pathlib
 import sys
 from typing import TypeVar
 
+from kit import lazy_imports
 from kit.errors import UserError
 
-__all__ = ["Stopwatch", "checks", "choose", "credentials", "start", "submission_path"]
+_MODULE = {
+    "Stopwatch": "stopwatch",
+    "certificate": "summary",
+    "entry": "summary",
+    "practice": "practice_board",
+    "train_csv": "practice_board",
+}
+__all__ = ["choose", "credentials", "source", "start", "submission_path", *sorted(_MODULE)]
+__getattr__, __dir__ = lazy_imports.attributes(__name__, _MODULE)
 
 LENGTH = "KIT_NOTEBOOKS"
 SEED = 0
@@ -47,6 +60,9 @@ def start() -> None:
     import keras
 
     from kit.training import devices
+    from kit.workshop import tracebacks
+
+    tracebacks.register()
 
     keras.utils.set_random_seed(SEED)
     accelerator = devices.accelerator()
@@ -91,14 +107,30 @@ def is_short() -> bool:
     return length == "short"
 
 
-def choose(full: Value, *, short: Value) -> Value:
-    """Return `full`, or `short` where `KIT_NOTEBOOKS=short`: a number of images, of epochs, a source of data."""
-    return short if is_short() else full
+def choose(full: Value, *, short: Value, gpu: Value | None = None) -> Value:
+    """Return one of several values: a number of images, of epochs, a source of data.
+
+    Args:
+        full: on a CPU.
+        short: where `KIT_NOTEBOOKS=short`.
+        gpu: on a GPU or TPU; `full` by default.
+    """
+    if is_short():
+        return short
+    from kit.training import devices
+
+    return gpu if gpu is not None and devices.accelerator() else full
 
 
-def __getattr__(name: str):
-    if name == "Stopwatch":
-        return importlib.import_module("kit.workshop.stopwatch").Stopwatch
-    if name == "checks":
-        return importlib.import_module("kit.workshop.checks")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def source(competition: str) -> str:
+    """Return where a notebook's images come from, as `kit.loaders.load` takes it.
+
+    Kaggle's files if they are in `data/` or attached to a Kaggle notebook, else the data set of `keras.datasets`, which
+    Keras downloads once and which needs no account; in the short form the built-in sample.
+    """
+    if is_short():
+        return "sample"
+    from kit import competitions
+    from kit.loaders import kaggle_files
+
+    return "keras" if kaggle_files.locate(competitions.get(competition), "data") is None else "kaggle"

@@ -7,22 +7,25 @@ from typing import BinaryIO
 from kit.loaders.seven_zip.folders import BadSevenZip, Folder, unpack
 
 MAGIC = b"7z\xbc\xaf\x27\x1c"
-LARGEST_HEADER = 1 << 28
-LARGEST_NUMBER = 1 << 56  # sums of a few such are still places in a file
+MEMBER = 256  # bytes that one member takes in a directory, at most: a name, times, sizes
+LARGEST_NUMBER = 1 << 56  # sums of a few such are still positions in a file
+
+Entry = tuple[str, bool, bool]  # name, whether it has content, whether it is a folder
 
 (END, HEADER, _, _, MAIN_STREAMS, FILES, PACK, FOLDERS, SUBSTREAMS, SIZE, CRC, FOLDER, FOLDER_SIZES) = range(13)
 SUBSTREAM_COUNTS, EMPTY_STREAM, EMPTY_FILE, NAMES, ENCODED_HEADER = 0x0D, 0x0E, 0x0F, 0x11, 0x17
 
 
-def read_directory(stream: BinaryIO) -> tuple[list[Folder], list[tuple[str, bool, bool]]]:
-    """Return the compressed streams, and for every entry its name, whether it has content, whether it is a folder."""
+def read_directory(stream: BinaryIO, most_members: int) -> tuple[list[Folder], list[Entry]]:
+    """Return the compressed streams and the entries of an archive of at most so many members."""
     start = stream.read(32)
     if len(start) < 32 or not start.startswith(MAGIC):
-        raise BadSevenZip("it is no 7z archive")
+        raise BadSevenZip("it is not a 7z archive")
     start_crc, offset, size, crc = struct.unpack("<IQQI", start[8:])
     if zlib.crc32(start[12:]) != start_crc:
         raise BadSevenZip("its first bytes are damaged")
-    if size > LARGEST_HEADER or offset > LARGEST_NUMBER:
+    largest = MEMBER * most_members
+    if size > largest or offset > LARGEST_NUMBER:
         raise BadSevenZip(f"its directory, {size} bytes at {offset}, is too large to be true")
     stream.seek(32 + offset)
     header = stream.read(size)
@@ -30,21 +33,21 @@ def read_directory(stream: BinaryIO) -> tuple[list[Folder], list[tuple[str, bool
         raise BadSevenZip("its end is missing: it is truncated")
     if zlib.crc32(header) != crc:
         raise BadSevenZip("its directory is damaged")
-    fields = _Fields(header)
+    fields = _Fields(header, most_members)
     kind = fields.byte() if header else END
     for _ in range(4):  # a directory that is compressed over and over again is an attack
         if kind != ENCODED_HEADER:
             break
         folders = fields.streams()
-        if len(folders) != 1 or folders[0].size > LARGEST_HEADER:
+        if len(folders) != 1 or folders[0].size > largest:
             raise BadSevenZip("its directory is damaged")
-        fields = _Fields(b"".join(unpack(stream, folders[0])))
+        fields = _Fields(b"".join(unpack(stream, folders[0])), most_members)
         kind = fields.byte()
     if kind == END:
         return [], []
     if kind != HEADER:
         raise BadSevenZip("its directory is damaged")
-    folders, entries = [], []
+    folders, entries = list[Folder](), list[Entry]()
     while (kind := fields.byte()) != END:
         if kind == MAIN_STREAMS:
             folders = fields.streams()
@@ -58,8 +61,9 @@ def read_directory(stream: BinaryIO) -> tuple[list[Folder], list[tuple[str, bool
 class _Fields:
     """The directory's fields, taken off its bytes one after another."""
 
-    def __init__(self, data: bytes):
+    def __init__(self, data: bytes, most: int):
         self._data = data
+        self._most = most
         self._position = 0
 
     def take(self, count: int) -> bytes:
@@ -83,10 +87,10 @@ class _Fields:
         return number
 
     def count(self) -> int:
-        """A number of things that each take up room in what follows, so that it cannot be absurdly large."""
+        """A number of members, or of what there is at most one of a member."""
         count = self.number()
-        if count > 8 * len(self._data):
-            raise BadSevenZip("its directory is damaged")
+        if count > self._most:
+            raise BadSevenZip(f"its directory names {count:,} things, more than the {self._most:,} expected")
         return count
 
     def bits(self, count: int) -> list[bool]:
@@ -104,7 +108,7 @@ class _Fields:
 
     def streams(self) -> list[Folder]:
         """Where the compressed streams lie, how they are compressed and what sizes come out."""
-        folders, packed = [], []
+        folders, packed = list[Folder](), list[int]()
         start = 0
         while (kind := self.byte()) != END:
             if kind == PACK:
@@ -126,7 +130,7 @@ class _Fields:
         return folders
 
     def _packed(self, count: int) -> list[int]:
-        sizes = []
+        sizes = list[int]()
         while (kind := self.byte()) != END:
             if kind == SIZE:
                 sizes = [self.number() for _ in range(count)]
@@ -158,7 +162,7 @@ class _Fields:
             if flags & 0xD0:
                 raise BadSevenZip("it is compressed by a method that is not read here (several streams together)")
             coders.append((self.take(flags & 0x0F), self.take(self.number()) if flags & 0x20 else b""))
-        source = {}  # which coder's output each coder reads; one of them reads the archive itself
+        source = dict[int, int]()  # which coder's output each coder reads; one of them reads the archive itself
         for _ in coders[1:]:
             reader, writer = self.number(), self.number()
             source[reader] = writer
@@ -194,12 +198,12 @@ class _Fields:
                 folder.crcs = [next(crcs) for _ in folder.sizes]
             kind = self.byte()
 
-    def files(self) -> list[tuple[str, bool, bool]]:
-        """The entries: name, whether there is content, whether it is a folder."""
+    def files(self) -> list[Entry]:
+        """The archive's entries."""
         count = self.count()
-        names, empty, empty_file = [], [False] * count, []
+        names, empty, empty_file = list[str](), [False] * count, list[bool]()
         while (kind := self.byte()) != END:
-            part = _Fields(self.take(self.number()))
+            part = _Fields(self.take(self.number()), self._most)
             if kind == EMPTY_STREAM:
                 empty = part.bits(count)
             elif kind == EMPTY_FILE:
@@ -207,9 +211,12 @@ class _Fields:
             elif kind == NAMES:
                 part.expect(0)
                 try:
-                    names = part.take(len(part._data) - 1).decode("utf-16-le").split("\0")[:-1]
+                    text = part.take(len(part._data) - 1).decode("utf-16-le")
                 except UnicodeDecodeError:
                     raise BadSevenZip("the names in it are damaged") from None
+                *names, rest = text.split("\0", count)
+                if rest:
+                    raise BadSevenZip("it names more files than it holds")
         if len(names) != count:
             raise BadSevenZip("some of its files have no name")
         is_file = iter(empty_file or [False] * sum(empty))

@@ -99,7 +99,7 @@ def _decoder(folder: Folder) -> lzma.LZMADecompressor | bz2.BZ2Decompressor | No
         if dictionary > LARGEST_DICTIONARY:
             raise BadSevenZip(f"reading it would take {dictionary >> 20} MB of memory")
         options["dict_size"] = max(dictionary, 4096)
-        chain = [{"id": lzma.FILTER_X86}] * len(filters) + [options]
+        chain: list[dict[str, int]] = [{"id": lzma.FILTER_X86}] * len(filters) + [options]
         return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=chain)
     except (struct.error, lzma.LZMAError, ValueError):
         raise BadSevenZip("its compression settings make no sense") from None

@@ -1,0 +1,26 @@
+"""The exercise's checks: after each gap, one of them says in one message what is still missing, and stops there.
+
+A check that is content prints a line that begins with ✓ and returns None; every other raises `StillMissing`.
+"""
+
+from kit.workshop.checks.answers import StillMissing
+from kit.workshop.checks.arrays import different, examples, from_table, mistakes, predicted, probabilities, split
+from kit.workshop.checks.networks import built, compiled, designed, trained
+from kit.workshop.checks.submissions import sent, written
+
+__all__ = [
+    "StillMissing",
+    "built",
+    "compiled",
+    "designed",
+    "different",
+    "examples",
+    "from_table",
+    "mistakes",
+    "predicted",
+    "probabilities",
+    "sent",
+    "split",
+    "trained",
+    "written",
+]
