@@ -11,7 +11,6 @@ from typing import Any
 import keras
 import numpy as np
 
-
 IMAGES = 4096
 """How many training images the statistics are of, in whole batches; all of them where there are fewer."""
 

@@ -11,7 +11,7 @@ import numpy as np
 from kit import zoo
 from kit.competitions import Competition
 from kit.loaders import Dataset
-from kit.loaders.cache import places
+from kit.loaders.cache import folders
 from kit.recipes import Recipe
 from kit.training import devices, distillation, lineage, precision, splits, transfer
 from kit.training.batches import Batches
@@ -59,8 +59,8 @@ class Training:
     @property
     def cache(self) -> Cache:
         """Where frozen layers' features are kept: beside the data, or in the user's cache."""
-        beside, users = places(pathlib.Path(self.dataset.folder) / self.dataset.competition.name)
-        return Cache([beside, users] if beside.parent.is_dir() else [users])
+        beside, *users = folders(pathlib.Path(self.dataset.folder) / self.dataset.competition.name)
+        return Cache([beside, *users] if beside.parent.is_dir() else users)
 
     @property
     def transforms(self) -> list[list[Transform]]:

@@ -60,7 +60,8 @@ def transfer(
     size = image_size or max(*input_shape[:2], row.smallest)
     if size < row.smallest:
         raise UserError(
-            f"transfer, option image_size: {row.name} takes images of {row.smallest}×{row.smallest} and more, not {size}."
+            f"transfer, option image_size: {row.name} takes images of {row.smallest}×{row.smallest} and more, not "
+            f"of {size}."
         )
     images = keras.Input(input_shape, name="images")
     features = _features(images, row, size, layer, weights)
@@ -148,7 +149,7 @@ def _head(x, classes, head, rate):
 
 
 def _lacks_deviation(row, weights) -> bool:
-    """Whether Keras left out the division that EfficientNetB0 to B7 were trained with: it adds it for downloads only."""
+    """Whether Keras left out a division that EfficientNetB0 to B7 were trained with: only downloads get it."""
     return row.name.startswith("EfficientNetB") and weights != "imagenet"
 
 
