@@ -6,6 +6,7 @@ https://arxiv.org/abs/1411.1792 (earlier blocks are the more general ones).
 
 import math
 import pathlib
+import warnings
 from typing import Annotated, Any
 
 import keras
@@ -172,8 +173,8 @@ def _base(row, size, weights):
         raise UserError(f"--weights {weights}: there is no such file.")
     base = build(include_top=False, weights=None, input_shape=shape)
     try:
-        base.load_weights(weights)
-    except (ValueError, OSError, KeyError) as error:
+        _load(base, weights)
+    except (ValueError, OSError, KeyError, UserWarning) as error:
         if not _take_from_whole(base, build, weights):
             reason = " ".join(str(error).split())[:200]
             raise UserError(f"--weights {weights} does not hold {row.name}'s weights ({reason}).") from None
@@ -184,8 +185,8 @@ def _take_from_whole(base, build, weights) -> bool:
     """Load a file of the whole network, with its 1,000 classes, and take what `base` has of it; whether that fits."""
     whole = build(include_top=True, weights=None)
     try:
-        whole.load_weights(weights)
-    except (ValueError, OSError, KeyError):
+        _load(whole, weights)
+    except (ValueError, OSError, KeyError, UserWarning):
         return False
     into, of = ([inner for inner in network.layers if inner.weights] for network in (base, whole))
     for target, source in zip(into, of, strict=False):
@@ -193,3 +194,10 @@ def _take_from_whole(base, build, weights) -> bool:
             return False
         target.set_weights(source.get_weights())
     return True
+
+
+def _load(network, weights) -> None:
+    """Load a weights file; where Keras would warn that layers keep their random weights, the warning is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        network.load_weights(weights)
