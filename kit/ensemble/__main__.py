@@ -33,9 +33,9 @@ def main(argv: list[str] | None = None) -> int:
     print(loaders.describe(members.dataset))
     estimator = ensemble.estimator(arguments.method, arguments.geometric, arguments.weights, arguments.seed)
     run = ensemble.join(run, members, arguments.method, estimator, arguments.seed, unique=arguments.name is None)
-    print(
-        f"\nnext:\n  python -m kit.evaluate {tracking.reference(run)}\n  python -m kit.submit {tracking.reference(run)}"
-    )
+    print(f"\nnext:\n  python -m kit.evaluate {tracking.reference(run)}")
+    if members.dataset.source == "kaggle":
+        print(f"  python -m kit.submit {tracking.reference(run)}")
     print(f"run: {run.folder}")
     print(f"submission: {run.submission}")
     return DONE
