@@ -19,7 +19,7 @@ demo: .venv/installed
 	$(BIN)/python -m kit.train --model resnet_small
 
 test: .venv/installed-for-tests
-	$(BIN)/python -m pytest -p no:cacheprovider -n auto --dist loadfile
+	$(BIN)/python -m pytest -p no:cacheprovider -n auto --dist worksteal
 
 slow-test: .venv/installed-for-tests
 	$(call install,jax)

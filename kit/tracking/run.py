@@ -79,10 +79,31 @@ class Run:
 
     @property
     def resume_command(self) -> str:
-        """The command that goes on with the run, ready to be pasted."""
+        """The command that completes the run, ready to be pasted: the one that began it, but for trainings.
+
+        Raises:
+            UserError: `config.yaml` is damaged.
+        """
         if self.elsewhere:
             return f"python -m kit.remote --follow {self.competition}/{shlex.quote(self.name)}"
-        return f"python -m kit.train --resume --competition {self.competition} --name {shlex.quote(self.name)}"
+        config, name = self.config(), shlex.quote(self.name)
+        if config.kind == "tta" and config.parent:
+            return f"python -m kit.predict {self._beside(config.parent)} --tta"
+        if config.kind != "ensemble" or config.ensemble is None:
+            return f"python -m kit.train --resume --competition {self.competition} --name {name}"
+        made, options = config.ensemble, config.ensemble.options
+        members = made.members
+        if made.method == "snapshot":
+            members = [made.members[0].rpartition(Snapshot.NUMBERED)[0]]
+        flags = [f"--method {made.method}"]
+        flags += ["--geometric"] if options.get("geometric") else []
+        flags += [f"--weights {','.join(map(str, options['weights']))}"] if options.get("weights") else []
+        flags += [f"--seed {made.seed}"] if made.seed else []
+        return " ".join(["python -m kit.ensemble", *map(self._beside, members), *flags, f"--name {name}"])
+
+    def _beside(self, name: str) -> str:
+        """What to type for another run of the same competition."""
+        return shlex.quote(f"{self.competition}/{name}")
 
     def network_path(self, fold: int) -> pathlib.Path:
         """Where the trained network of fold `fold`, counted from 0, lies."""
@@ -266,13 +287,14 @@ class Snapshot(Run):
     number: int = 0
     count: int = 1
 
+    NUMBERED: ClassVar[str] = " snapshot "
     OOF: ClassVar[str] = "snapshots-oof.npy"
     TEST: ClassVar[str] = "snapshots-test.npy"
 
     @property
     def name(self) -> str:
         """The run's name and the snapshot's number, counted from 1."""
-        return f"{self.folder.name} snapshot {self.number + 1}"
+        return f"{self.folder.name}{self.NUMBERED}{self.number + 1}"
 
     def metrics(self) -> Metrics:
         """The run's metrics, with this snapshot's share of the time."""

@@ -28,8 +28,8 @@ def write_submission(run: Run, dataset: Dataset) -> None:
     """
     from kit.ensemble.members import test_probabilities
 
-    labels = test_probabilities(run, dataset).argmax(axis=1)
-    submission.write(run.submission, dataset.competition, dataset.test_ids, labels)
+    probabilities = test_probabilities(run, dataset)
+    submission.write(run.submission, dataset.competition, dataset.test_ids, probabilities)
 
 
 def write_curves(run: Run, members: list[Run]) -> None:

@@ -1,6 +1,6 @@
 """What a complete run reached, and what one may type next."""
 
-from kit import tracking
+from kit import metrics, tracking
 from kit.errors import UserError
 from kit.tracking import Run
 
@@ -8,13 +8,13 @@ from kit.tracking import Run
 def summary(run: Run) -> str:
     """Return what a complete run reached, beside the best of the earlier runs on the same data, in a few lines."""
     reached, config = run.metrics(), run.config()
-    error = reached.standard_error
+    metric = metrics.named(reached.metric)
     accuracy = "no validation images"
-    if reached.validation_accuracy is not None and error is not None:
-        kind = f"out-of-fold accuracy over {reached.folds} folds" if reached.folds else "validation accuracy"
-        accuracy = (
-            f"{kind} {reached.validation_accuracy:.2%} ± {100 * error:.2f} ({reached.validation_images:,} images)"
-        )
+    if reached.score is not None:
+        kind = f"out-of-fold {metric.name} over {reached.folds} folds" if reached.folds else f"validation {metric.name}"
+        accuracy = f"{kind} {metric.shown(reached.score, reached.score_error)} ({reached.validation_images:,} images)"
+        if metric.name != "accuracy":
+            accuracy += f", accuracy {reached.validation_accuracy:.2%}"
     if reached.test_accuracy is not None:
         accuracy += f", test accuracy {reached.test_accuracy:.2%}"
     lines = [
@@ -24,12 +24,10 @@ def summary(run: Run) -> str:
     if reached.selected_on_validation:
         lines.append("The same images chose the epoch, which makes that accuracy a little too high.")
     best = _best_other(run)
-    if best is not None and reached.validation_accuracy is not None:
-        other = best.metrics().validation_accuracy or 0.0
-        points = 100 * (reached.validation_accuracy - other)
-        lines.append(
-            f"Best of your other runs on these data: {best.name}, {other:.2%} (this one {points:+.2f} points)."
-        )
+    if best is not None and reached.score is not None and (other := best.metrics().score) is not None:
+        difference = reached.score - other
+        ahead = f"{100 * difference:+.2f} points" if metric.name == "accuracy" else f"{difference:+.4f}"
+        lines.append(f"Best of your other runs on these data: {best.name}, {metric.shown(other)} (this one {ahead}).")
     if config.data.limit:
         lines.append(f"Trained on a part of the data only (--limit {config.data.limit}).")
     return "\n".join(lines)
@@ -51,7 +49,8 @@ def next_commands(run: Run) -> str:
 
 
 def _best_other(run: Run) -> Run | None:
-    fingerprint, best, highest = run.metrics().data_fingerprint, None, -1.0
+    own = run.metrics()
+    metric, best, highest = metrics.named(own.metric), None, float("-inf")
     for other in tracking.every(run.competition):
         if other.folder.resolve() == run.folder.resolve() or other.state != "complete":
             continue
@@ -59,6 +58,8 @@ def _best_other(run: Run) -> Run | None:
             reached = other.metrics()
         except UserError:
             continue
-        if reached.data_fingerprint == fingerprint and (reached.validation_accuracy or -1.0) > highest:
-            best, highest = other, reached.validation_accuracy or -1.0
+        if (reached.data_fingerprint, reached.metric) != (own.data_fingerprint, own.metric) or reached.score is None:
+            continue
+        if metric.gain(reached.score) > highest:
+            best, highest = other, metric.gain(reached.score)
     return best
