@@ -38,6 +38,9 @@ def weights_of(name, path, size=32):
     """A weights file of a backbone without top, whose numbers are random."""
     keras.utils.set_random_seed(1)
     base = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(size, size, 3))
+    for weight in base.trainable_weights:
+        if len(weight.shape) == 4:  # Keras's default initialisation lets signal and gradient vanish without norms
+            weight.assign(keras.initializers.HeNormal(seed=1)(weight.shape))
     base.save_weights(path)
     return base
 
@@ -61,12 +64,12 @@ def test_a_backbone_trains_in_stages_and_survives_saving(row, tmp_path):
     weights = tmp_path / "random.weights.h5"
     weights_of(row.name, weights, size)
     network = build(backbone=row.name, weights=str(weights), image_size=size, head="linear")
-    assert {weight.path.split("/")[0] for weight in network.trainable_weights} == {"logits"}
+    assert {weight.path.split("/")[0] for weight in network.trainable_weights} == {"head_norm", "logits"}
     names = [layer.name for layer in network.layers]
     assert not any(name.startswith(("conv2d", "batch_normalization", "activation")) for name in names)
     parts = frozen.split(network)
     assert parts is not None, "its features can be kept"
-    assert [layer.name for layer in parts.head.layers if layer.weights] == ["logits"]
+    assert [layer.name for layer in parts.head.layers if layer.weights] == ["head_norm", "logits"]
     unfrozen = fine_tuning.unfreeze(network, 2)
     kernels = [layer for layer in unfrozen if "conv" in type(layer).__name__.lower()]
     blocks = list(dict.fromkeys(backbones.block_of(layer.name) for layer in kernels))
@@ -78,6 +81,7 @@ def test_a_backbone_trains_in_stages_and_survives_saving(row, tmp_path):
     if wanted and not row.name.startswith("DenseNet"):
         assert blocks == wanted
     norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms.pop().name == "head_norm"
     assert not any(norm.trainable for norm in norms)
     before = [
         convert(weight) for weight in (*kernels[-1].trainable_weights, *(w for n in norms[:2] for w in n.weights))
@@ -107,7 +111,7 @@ def test_pixels_are_prepared_as_for_the_backbones_own_training(name, tmp_path):
     module = {"VGG16": "vgg16", "MobileNetV2": "mobilenet_v2", "DenseNet121": "densenet"}[name]
     prepare = getattr(keras.applications, module).preprocess_input
     network = build(backbone=name, weights=str(tmp_path / "random.weights.h5"), image_size=48, head="linear")
-    features = keras.Model(network.input, network.get_layer("pool").input)
+    features = keras.Model(network.input, network.get_layer("pool").input)  # before the head
     enlarged = keras.ops.image.resize(IMAGES.astype("float32"), (48, 48))
     expected = base(prepare(convert(enlarged)), training=False)
     np.testing.assert_allclose(features(IMAGES), expected, rtol=1e-3, atol=1e-4)

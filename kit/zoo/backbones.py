@@ -21,7 +21,7 @@ _BLOCKS = (
     r"(block\d+[a-z]?)_",  # VGG, Xception, EfficientNet
     r"(block_\d+)_",  # MobileNetV2
     r"(expanded_conv(?:_\d+)?)_[a-z]",  # MobileNetV2 and V3
-    r"(mixed\d+|mixed_\d[a-z])(?:_|$)",  # Inception
+    r"(mixed\d+|mixed_\d[a-z])(?:_[a-z]|$)",  # Inception
     r"conv_(?:dw|pw|pad)_(\d+)",  # MobileNet
     r"\w*(?:normal|reduction|adjust)\w*?_((?:stem_|reduce_)?\d+)$",  # NASNet
     r"(conv_7b|[Cc]onv_1)(?:_|$)",  # the last convolutions of InceptionResNetV2, MobileNetV2 and V3

@@ -16,7 +16,7 @@ from keras import layers, ops
 from kit.errors import UserError
 from kit.suggestions import nearest
 from kit.zoo import backbones, register
-from kit.zoo.blocks import classifier
+from kit.zoo.blocks import classifier, norm
 from kit.zoo.option_types import Rate
 from kit.zoo.vgg16 import IMAGENET_MEAN, he_normal
 
@@ -38,7 +38,8 @@ def transfer(
 ):
     """A backbone of keras.applications, frozen at its ImageNet weights, with a new head.
 
-    Batch norms compute with the statistics that they have, and the backbone's own dropout is left out.
+    The backbone's batch norms compute with the statistics that they have, and its own dropout is left out. A batch
+    norm of the head's own comes first.
 
     Args:
         input_shape, classes: as for every builder; one channel is tripled.
@@ -136,12 +137,14 @@ def _features(images, row, size, layer, weights):
 
 
 def _head(x, classes, head, rate):
+    # Normalised first: a backbone's features are of any size, VGG16's third block's in the hundreds, where a dense
+    # layer's units die in the first steps.
     if head == "flatten":
-        x = layers.Flatten(name="flatten")(x)
+        x = norm(layers.Flatten(name="flatten")(x), "head_norm")
         x = layers.Dense(512, activation="relu", name="head_dense")(x)
         x = layers.Dropout(rate, name="head_dropout")(x)
         return classifier(x, classes)
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    x = norm(layers.GlobalAveragePooling2D(name="pool")(x), "head_norm")
     if head == "pooled":
         for number, width in enumerate((1024, 512, 256), 1):
             x = layers.Dense(width, activation="relu", name=f"head_dense{number}")(x)
