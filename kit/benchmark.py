@@ -6,7 +6,7 @@ from typing import Any
 
 from kit import competitions, tracking
 from kit.benchmarking import contenders, measuring, report
-from kit.benchmarking.measuring import Job, Measured
+from kit.benchmarking.jobs import Job, Measured
 from kit.command_line import DONE, Parser, command
 from kit.errors import Failure, UserError
 from kit.recipes import Recipe

@@ -24,10 +24,13 @@ def stage(folder: pathlib.Path) -> pathlib.Path:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of a kernel: short notebooks, this interpreter's kit nowhere on the path, no internet."""
+    """The environment of a kernel: short notebooks, this interpreter's kit nowhere on the path, no internet.
+
+    Two kernels run side by side on two cores, where threads of scikit-learn would wait for each other.
+    """
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), NOWHERE)
     plain = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return plain | proxies | {"KIT_NOTEBOOKS": "short"} | more
+    return plain | proxies | {"KIT_NOTEBOOKS": "short", "OMP_NUM_THREADS": "1"} | more
 
 
 def read(path: pathlib.Path) -> nbformat.NotebookNode:

@@ -12,7 +12,7 @@ from made import train
 import kit
 from kit import benchmark, zoo
 from kit.benchmarking import contenders, measuring, report
-from kit.benchmarking.measuring import Measured
+from kit.benchmarking.jobs import Measured, start_seconds
 from kit.command_line import DONE, FAILED, WRONG_INPUT
 from kit.errors import Failure, UserError
 from kit.recipes import Recipe
@@ -102,8 +102,8 @@ def test_times_and_accuracies_are_read_off_the_epochs():
     assert (one.seconds, one.accuracy) == (4.0, 0.7)
     assert [one.seconds_to(target) for target in (0.5, 0.6, 0.9)] == [2.0, 3.0, None]
     assert [one.accuracy_within(seconds) for seconds in (1, 3.5, 9)] == [None, 0.75, 0.7]
-    assert measuring.start_seconds([5.0, 6.0, 7.0]) == 4.0
-    assert measuring.start_seconds([5.0]) == 0.0
+    assert start_seconds([5.0, 6.0, 7.0]) == 4.0
+    assert start_seconds([5.0]) == 0.0
 
 
 # --- which recipes

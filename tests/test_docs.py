@@ -23,8 +23,8 @@ from kit.recipes import flags, plan
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "submissions" / "README.md"]
-VERBS = ("download", "train", "runs", "evaluate", "predict", "ensemble", "submit", "benchmark", "zoo")
-IN_PACKAGE = ("ensemble", "zoo")
+VERBS = ("new", "download", "train", "remote", "runs", "evaluate", "predict", "ensemble", "submit", "benchmark", "zoo")
+IN_PACKAGE = ("remote", "ensemble", "zoo")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OTHER_PROGRAMS = ("cd", "git", "make", "source", "pip")
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import pathlib
 
 import keras
 import numpy as np
@@ -167,7 +168,7 @@ def test_weights_from_pictures_to_digits(sample, tmp_path, model, options, new):
         new = new | {"block1_conv1"}
     weighted = {layer.name for layer in network.layers if layer.weights}
     assert weighted - set(taken) == new
-    there = transfer.load(source)
+    there = transfer.load(pathlib.Path(source))
     for name in taken:
         for own, other in zip(network.get_layer(name).get_weights(), there.get_layer(name).get_weights(), strict=True):
             np.testing.assert_array_equal(own, other)
@@ -197,5 +198,7 @@ def test_taken_whitening_is_not_computed_anew(sample, tmp_path):
     recipe = Recipe(model="airbench", options={"width": 4}, weights=source)
     network, taken = build(recipe, sample, images=sample.train_images)
     assert "whitening_conv" in taken
-    own, other = (one.get_layer("whitening_conv").get_weights()[0] for one in (network, transfer.load(source)))
+    own, other = (
+        one.get_layer("whitening_conv").get_weights()[0] for one in (network, transfer.load(pathlib.Path(source)))
+    )
     np.testing.assert_array_equal(own, other)

@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers
 
 from kit import timings
-from kit.benchmarking.measuring import Job, Measured, inference_speed, start_seconds
+from kit.benchmarking.jobs import Job, Measured, inference_speed, start_seconds
 from kit.loaders import Dataset
 from kit.recipes import Recipe
 from kit.training import devices, session, splits

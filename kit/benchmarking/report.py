@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from kit import files
-from kit.benchmarking.measuring import Measured
+from kit.benchmarking.jobs import Measured
 
 COLUMNS = (
     *("competition", "network", "seed", "epoch", "seconds", "validation_accuracy", "start_seconds"),

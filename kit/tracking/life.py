@@ -1,25 +1,61 @@
 """A run's life, from the first byte to the last: one process at a time, and nothing half removed is gone on from."""
 
 import contextlib
+import dataclasses
 import errno
 import fnmatch
 import os
 import pathlib
 import shutil
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 from kit import files, locks
 from kit.errors import Failure, UserError
 from kit.tracking import schema
 from kit.tracking.schema import Config
 
-if TYPE_CHECKING:
-    from kit.tracking.run import Run
-
 MOST_OF_A_NAME = 20  # default names that are taken already: name-2, name-3 …
 BROKEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # nothing that the user gave is to blame
 Existing = Literal["refuse", "resume", "restart"]
+
+
+class Begun(Protocol):
+    """What a life needs of a run; see `kit.tracking.Run`."""
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Where it lies."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def state(self) -> str:
+        """How far it has come."""
+
+    @property
+    def working(self) -> pathlib.Path:
+        """What it goes on from."""
+
+    @property
+    def figures(self) -> pathlib.Path:
+        """Its PNGs."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether a session on another machine works at it."""
+
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on with it."""
+
+    def config(self) -> Config:
+        """What it is."""
+
+
+AnyRun = TypeVar("AnyRun", bound=Begun)
 
 
 class _Taken(UserError):
@@ -27,7 +63,7 @@ class _Taken(UserError):
 
 
 @contextlib.contextmanager
-def begin(run: "Run", config: Config, existing: Existing, unique: bool) -> Iterator["Run"]:
+def begin(run: AnyRun, config: Config, existing: Existing, unique: bool) -> Iterator[AnyRun]:
     """Begin a run, or go on with it, as `Run.begin` says."""
     with _free(run, config, existing, unique) as run:
         new = run.state == "absent"
@@ -49,7 +85,7 @@ def begin(run: "Run", config: Config, existing: Existing, unique: bool) -> Itera
 
 
 @contextlib.contextmanager
-def locked(run: "Run") -> Iterator[None]:
+def locked(run: Begun) -> Iterator[None]:
     """Hold the run's lock for the length of the block; a run that links lead to has one lock under all its names.
 
     Raises:
@@ -64,12 +100,10 @@ def locked(run: "Run") -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _free(run: "Run", config: Config, existing: Existing, unique: bool) -> Iterator["Run"]:
+def _free(run: AnyRun, config: Config, existing: Existing, unique: bool) -> Iterator[AnyRun]:
     """The first of name, name-2, … that may be begun, with its lock held."""
-    from kit.tracking.run import Run
-
     for number in range(1, MOST_OF_A_NAME + 1):
-        one = run if number == 1 else Run(run.folder.with_name(f"{run.name}-{number}"))
+        one = run if number == 1 else _renamed(run, f"{run.name}-{number}")
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(locked(one))
@@ -82,9 +116,15 @@ def _free(run: "Run", config: Config, existing: Existing, unique: bool) -> Itera
             return
 
 
-def _check_free(run: "Run", config: Config, existing: Existing) -> None:
+def _renamed(run: Any, name: str) -> Any:
+    return dataclasses.replace(run, folder=run.folder.with_name(name))
+
+
+def _check_free(run: Begun, config: Config, existing: Existing) -> None:
     if run.state == "absent":
         _check_empty(run.folder)
+    elif run.elsewhere:
+        raise _Taken(f"{run.folder} is being trained on Kaggle: `{run.resume_command}`; or take another --name.")
     elif run.state == "complete":
         raise _Taken(f"{run.folder} exists already; take another --name, or remove it.")
     elif existing == "restart":

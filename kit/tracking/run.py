@@ -35,6 +35,7 @@ class Run:
 
     OOF: ClassVar[str] = "oof.npy"
     TEST: ClassVar[str] = "test.npy"
+    REMOTE: ClassVar[str] = "remote.json"
 
     @property
     def name(self) -> str:
@@ -65,10 +66,16 @@ class Run:
     def state(self) -> State:
         """How far the run has come: "absent"; "begun"; "trained", so that only figures or CSV lack; "complete"."""
         if not os.path.exists(self.folder / "config.yaml"):
-            return "absent"
+            return "begun" if self.elsewhere else "absent"
         if not os.path.exists(self.folder / "metrics.json"):
             return "begun"
         return "trained" if os.path.exists(self.working) else "complete"
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the run was begun on Kaggle, and nothing of it is here yet; see `kit.remote`."""
+        there = os.path.exists(self.folder / self.REMOTE)
+        return there and not os.path.exists(self.folder / "config.yaml")
 
     @property
     def resume_command(self) -> str:
@@ -77,6 +84,8 @@ class Run:
         Raises:
             UserError: `config.yaml` is damaged.
         """
+        if self.elsewhere:
+            return f"python -m kit.remote --follow {self._beside(self.name)}"
         config, name = self.config(), shlex.quote(self.name)
         if config.kind == "tta" and config.parent:
             return f"python -m kit.predict {self._beside(config.parent)} --tta"
@@ -118,6 +127,8 @@ class Run:
             UserError: the file is missing or damaged; names the field.
         """
         path = self.folder / "config.yaml"
+        if self.elsewhere:
+            raise UserError(f"{self.folder} is being trained on Kaggle: `{self.resume_command}` brings it here.")
         if not os.path.exists(path):
             raise UserError(f"{path} is missing: {self.folder} is not a run. `python -m kit.runs` shows the runs.")
         return schema.read_yaml(path, Config)

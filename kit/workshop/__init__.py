@@ -35,8 +35,8 @@ LENGTH = "KIT_NOTEBOOKS"
 SEED = 0
 
 WITHOUT_CREDENTIALS = """\
-No Kaggle credentials: nothing is downloaded and nothing is sent. Where Kaggle's files are not there already, the
-built-in sample stands in for them. To add credentials:
+No Kaggle credentials: nothing is downloaded from Kaggle and nothing is sent. Where Kaggle's files are not there
+already, other images of the same kind take their place. To add credentials:
 1. On https://www.kaggle.com/settings/api make a token and copy it.
 2. On Colab: the key symbol on the left, a new secret KAGGLE_API_TOKEN, paste, and switch on "Notebook access".
    On your own computer: save it as ~/.kaggle/access_token, a file that holds the token and nothing else.

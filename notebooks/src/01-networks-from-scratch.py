@@ -904,17 +904,16 @@ for name, predicted in (("four", by_four), ("six", by_six), ("both, averaged", (
 #
 # ## 13 The same in one line
 #
-# You wrote everything yourself, so that you can do it anywhere. The kit does the same in one line, with augmentation, a
-# learning-rate schedule, figures and a submission for Kaggle:
-#
-# ```python
-# import kit
-#
-# data = kit.load("digit-recognizer")
-# run = kit.fit(data, model="lenet_small", epochs=5)
-# ```
-#
-# Or as a command: `python -m kit.train --model lenet_small --epochs 5`. The other networks of this notebook are called
+# You wrote everything yourself, so that you can do it anywhere. The kit does the same in one line, and adds
+# augmentation, a learning-rate schedule, figures, and a submission for Kaggle.
+
+# %%
+digits = kit.load("digit-recognizer", source=workshop.source("digit-recognizer"), limit=COUNT)
+run = kit.fit(digits, model="lenet_small", epochs=workshop.choose(5, short=1))
+run
+
+# %% [markdown]
+# As a command: `python -m kit.train --model lenet_small --epochs 5`. The other networks of this notebook are called
 # `simple_cnn` (four convolutions) and `cnn6` (six).
 #
 # ## What to take home

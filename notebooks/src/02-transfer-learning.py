@@ -101,8 +101,8 @@ plt.show()
 figures.pca_components(train_images)
 
 # %% [markdown]
-# **What you see.** The first components are smooth: bright against dark, bright above and dark below, as land and sky,
-# one side against the other. Then the patterns become finer. None of them is a dog.
+# **What you see.** The first components are smooth: bright against dark, above against below as in land and sky, the
+# middle against the edge. Then the patterns become finer. None of them is a dog.
 
 
 # %%
@@ -186,10 +186,10 @@ def four_convolutions():
 def residual_block(x, filters, stride):
     """Two convolutions with batch normalization, and a skip connection around both."""
     y = layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False)(x)
-    y = layers.BatchNormalization()(y)
+    y = layers.BatchNormalization(momentum=0.9)(y)  # with few images, a running mean that follows fast
     y = layers.ReLU()(y)
     y = layers.Conv2D(filters, 3, padding="same", use_bias=False)(y)
-    y = layers.BatchNormalization()(y)
+    y = layers.BatchNormalization(momentum=0.9)(y)
     if stride > 1:  # the way around has to become as small and as deep
         x = layers.Conv2D(filters, 1, strides=stride, use_bias=False)(x)
     return layers.ReLU()(layers.Add()([x, y]))
@@ -201,7 +201,7 @@ def small_resnet():
     x = augmentation()(images)
     x = layers.Rescaling(1 / 127.5, offset=-1)(x)
     x = layers.Conv2D(16, 3, padding="same", use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
+    x = layers.BatchNormalization(momentum=0.9)(x)
     x = layers.ReLU()(x)
     x = residual_block(x, 16, stride=1)
     x = residual_block(x, 32, stride=2)
@@ -312,7 +312,9 @@ your_turn.equal(
 
 # %%
 LAYERS = workshop.choose(("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1"), short=("block1_conv1",))
-figure, axes = plt.subplots(2 * len(LAYERS), 16, figsize=(15, 2 * len(LAYERS)), squeeze=False)
+figure, axes = plt.subplots(
+    2 * len(LAYERS), 16, figsize=(15, 2.2 * len(LAYERS)), squeeze=False, gridspec_kw={"hspace": 0.4}
+)
 for number, name in enumerate(LAYERS):
     kernel = base.get_layer(name).get_weights()[0]  # height, width, channels in, filters
     kernel = kernel[..., ::-1, :] if number == 0 else kernel  # VGG16 has blue first
@@ -372,7 +374,8 @@ head = keras.Sequential(
     name="head",
 )
 pixels = keras.Input((32, 32, 3), name="images")
-x = preprocess_input(pixels)
+x = augmentation()(pixels)  # while training only
+x = preprocess_input(x)
 x = base(x)
 x = head(x)
 vgg_network = keras.Model(pixels, x, name="vgg16_and_head")
@@ -396,9 +399,9 @@ for name in workshop.choose(("second", "last"), short=("last",)):
     display(figures.gradient_ascent(networks["four convolutions"], name, count=count, steps=steps))
 
 # %% [markdown]
-# **What you see.** With ImageNet's weights, block 1 wants edges and plain colours, block 3 textures, block 4 parts such
-# as curls and eyes. Your own network has seen few images: its filters want blurred edges and colours. Random filters
-# want nothing in particular.
+# **What you see.** With ImageNet's weights, block 1 wants edges and plain colours, block 3 textures, block 4 larger
+# patterns such as grids and curls. Your own network has seen few images: it wants colours, stripes and dots, and
+# filters that stay noise answer to nothing. Random filters want nothing in particular.
 #
 # ## 5 Frozen: features once, and a head that learns
 #
@@ -518,9 +521,10 @@ keras.utils.set_random_seed(0)
 train("VGG16, last block unfrozen", vgg_network, FINE_EPOCHS, learning_rate=0.0001)
 
 # %% [markdown]
-# **What you see.** Now every image goes through all of VGG16 in each epoch, so it takes long. With ImageNet's weights
-# the last block gains some points. (With random weights there is nothing to refine.) With all layers unfrozen, all
-# images and many epochs, 80 to 93 % are reported for 32 × 32 pixels.
+# **What you see.** Now every image goes through all of VGG16 in each epoch, mirrored and shifted anew each time, so it
+# takes long. Compare the accuracy with that of the frozen network. The last block has seven million weights. With few
+# images it soon learns them by heart, and gains little or loses; with many it gains. (With random weights there is
+# nothing to refine.) With all layers unfrozen, all images and many epochs, 80 to 93 % are reported for 32 × 32 pixels.
 #
 # ## 8 Skip connections
 #
@@ -577,7 +581,7 @@ base.trainable = False
 reader = keras.Model(base.input, [base.get_layer(f"block{block}_pool").output for block in range(1, 6)])
 pixels = keras.Input((32, 32, 3), name="images")
 readings = []
-for reading in reader(preprocess_input(pixels)):
+for reading in reader(preprocess_input(augmentation()(pixels))):
     y = layers.Flatten()(reading)
     y = layers.Dense(512, activation="relu")(y)
     y = layers.Dropout(0.5)(y)
@@ -594,8 +598,8 @@ train("VGG16 with skips", vgg_skip, workshop.choose(5, short=1), learning_rate=0
 
 # %% [markdown]
 # **What you see.** Compare with the frozen network, which uses the last block alone. The workshop that this network
-# comes from calls the gain significant. The price: 16 million new weights, most of them behind the first poolings,
-# where the maps are large. They need many images. With few, the plain frozen network can win.
+# comes from calls the gain significant, with all images. The price: 16 million new weights, most of them behind the
+# first poolings, where the maps are large. They need many images. With few, the plain frozen network can win.
 #
 # ## 9 Two networks in one
 #
@@ -607,7 +611,7 @@ members = [networks["small ResNet"], networks["VGG16, last block unfrozen"]]
 for member in members:
     member.trainable = False
 pixels = keras.Input((32, 32, 3), name="images")
-x = layers.Concatenate()([member(pixels) for member in members])
+x = layers.Concatenate()([member(pixels, training=False) for member in members])  # without their dropout
 x = layers.Dense(512, activation="relu")(x)
 x = layers.Dropout(0.5)(x)
 combined = keras.Model(pixels, layers.Dense(10)(x), name="combined")
@@ -684,7 +688,8 @@ print(f"against its best member: {np.sum(after & ~before)} mistakes corrected, {
 
 # %%
 shown = np.array([np.flatnonzero(validation_labels == label)[0] for label in range(workshop.choose(10, short=3))])
-figures.grad_cam(networks["small ResNet"], validation_images[shown], validation_labels[shown], names, guided=False)
+explained = "VGG16, last block unfrozen"
+figures.grad_cam(networks[explained], validation_images[shown], validation_labels[shown], names, guided=False)
 
 # %% [markdown]
 # Now one image and all ten classes: what in it looks like a bird, what like a ship?
@@ -693,18 +698,19 @@ figures.grad_cam(networks["small ResNet"], validation_images[shown], validation_
 from kit.figures.attribution import grad_cam_maps
 
 classes = np.arange(workshop.choose(10, short=3))
-maps = grad_cam_maps(networks["small ResNet"], np.repeat(photo[None], len(classes), axis=0), classes)
+maps = grad_cam_maps(networks[explained], np.repeat(photo[None], len(classes), axis=0), classes)
 figure, axes = plt.subplots(1, len(classes), figsize=(16, 2.2))
 for axis, label in zip(axes, classes, strict=True):
     axis.imshow(photo)
     axis.imshow(maps[label], cmap="jet", alpha=0.45, vmin=0, vmax=1)
-    axis.set_title(f"{names[label]}\n{predictions['small ResNet'][0, label]:.0%}")
+    axis.set_title(f"{names[label]}\n{predictions[explained][0, label]:.0%}")
     axis.axis("off")
 plt.show()
 
 # %% [markdown]
-# **What you see.** The warm places for the predicted class should lie on the object. If the
-# background is warm, be careful: the network may have learned where things stand instead of what they are.
+# **What you see.** The warm places for the predicted class should lie on the object. They are coarse, since VGG16's
+# maps have few places left. If the background is warm, be careful: the network may have learned where things stand
+# instead of what they are.
 #
 # ### Right and wrong, at random and at worst
 #
