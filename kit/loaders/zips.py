@@ -73,7 +73,15 @@ class _Reader(io.BufferedReader):
         if self.directory_read:
             return super().read(size)
         most = self.largest_directory + 1
-        content = super().read(most if size is None or size < 0 else min(size, most))
+        wanted = most if size is None or size < 0 else min(size, most)
+        # As many bytes as are asked for are set aside before the first is read.
+        content = super().read(wanted if wanted <= LARGEST_DIRECTORY + 1 else min(wanted, self._left() + 1))
         if len(content) == most:
             raise zipfile.BadZipFile("its directory is too large")
         return content
+
+    def _left(self) -> int:
+        place = self.tell()
+        end = self.seek(0, io.SEEK_END)
+        self.seek(place)
+        return end - place

@@ -18,6 +18,7 @@ from kit.metrics import FLOOR, ROUNDING
 from kit.submission.sample_submission import SampleSubmission, of
 
 ROW_BYTES = 80  # of a row at most, id and class name: what is larger is another file
+MORE_BYTES = 24  # of every further probability
 SHOWN = 40
 
 
@@ -170,7 +171,7 @@ def _read(path: pathlib.Path, wanted: SampleSubmission) -> bytes:
         if path.is_dir() or not os.path.lexists(path):
             what = "is a folder" if path.is_dir() else "is missing"
             raise UserError(f"{path} {what}; give a submission CSV, or train: `python -m kit.train`.")
-        size, most = path.stat().st_size, ROW_BYTES * len(wanted.columns) * (len(wanted.ids) + 100)
+        size, most = path.stat().st_size, (ROW_BYTES + MORE_BYTES * (len(wanted.columns) - 2)) * (len(wanted.ids) + 100)
         if size > most:
             raise UserError(
                 f"{path} has {size / 1e6:,.1f} MB, more than {len(wanted.ids):,} rows can have; is it the submission?"

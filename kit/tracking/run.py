@@ -85,7 +85,7 @@ class Run:
             UserError: `config.yaml` is damaged.
         """
         if self.elsewhere:
-            return f"python -m kit.remote --follow {self._beside(self.name)}"
+            return f"python -m kit.remote --follow {self.competition}/{shlex.quote(self.name)}"
         config, name = self.config(), shlex.quote(self.name)
         if config.kind == "tta" and config.parent:
             return f"python -m kit.predict {self._beside(config.parent)} --tta"
