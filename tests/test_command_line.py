@@ -364,3 +364,15 @@ def test_a_training_shows_no_line_of_tensorflows_log(workplace, devices):
     done = kit("kit.train", *flags, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "0"})
     assert done.returncode == DONE, done.stderr
     assert done.stderr == ""
+
+
+@posix
+def test_libraries_say_nothing_of_their_own_to_a_user_without_a_home(tmp_path):
+    program = (
+        "from kit.command_line import command\n@command\ndef main(argv):\n import matplotlib.figure\n return 0\nmain()"
+    )
+    without_home = {**os.environ, "HOME": "/dev/null", "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
+    for name in ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        without_home.pop(name, None)
+    done = subprocess.run([sys.executable, "-c", program], env=without_home, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
