@@ -213,7 +213,7 @@ def test_python_m_kit_lists_the_commands_in_order_of_use_and_runs_them():
     listed = kit("kit")
     assert listed.returncode == DONE
     verbs = [line.split()[2] for line in listed.stdout.splitlines() if line.startswith("  python -m kit.")]
-    assert verbs[:2] == ["kit.download", "kit.train"]
+    assert verbs[:3] == ["kit.new", "kit.download", "kit.train"]
     assert len(verbs) == len(set(verbs)) > 6
     assert kit("kit", "download", "--help").stdout == kit("kit.download", "--help").stdout
     assert kit("kit", "--version").stdout.split()[0] == "kit"
