@@ -143,7 +143,6 @@ RECIPE = (
 )
 
 
-
 def _backbones() -> str:
     """The backbones of the network `transfer`."""
     columns = (

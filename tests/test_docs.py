@@ -183,7 +183,13 @@ def check_recipe(arguments):
 def test_every_flag_is_some_commands(parse, capsys):
     known = {"--check", "--help", "--version"}
     for verb in VERBS:
-        required = {"new": ["x"], "download": ["digit-recognizer"], "evaluate": ["r"], "predict": ["r"], "ensemble": ["r"]}
+        required = {
+            "new": ["x"],
+            "download": ["digit-recognizer"],
+            "evaluate": ["r"],
+            "predict": ["r"],
+            "ensemble": ["r"],
+        }
         parser, _ = parse(verb, required.get(verb, ["fast"] if verb == "benchmark" else []))
         known |= set(parser._option_string_actions)
     for page in PAGES:
