@@ -19,7 +19,7 @@ from kit.training.batches import Batches
 
 DIGITS, COLOUR = (28, 28, 1), (32, 32, 3)
 MEMBERS = ("fast_cnn", "lenet_small")  # of `combined`, which is made of trained networks
-SLOW_TO_BUILD = {"resnet_medium", "resnet_large", "resnet_v2_medium", "resnet_v2_large", "vgg16_skip"}
+SLOW_TO_BUILD = {"resnet_medium", "resnet_large", "resnet_v2_medium", "resnet_v2_large", "transfer", "vgg16_skip"}
 SLOW_TO_TRAIN = {*SLOW_TO_BUILD, "vgg16_transfer"}
 
 # All weights together, for (28, 28, 1) and (32, 32, 3) images and ten classes.
