@@ -127,7 +127,7 @@ class Tree:
             if holder is None:
                 for name, path in names.items():
                     with self._explained(self.where(path)):
-                        content = disk.content(self.folder / name, LARGEST_IMAGE)
+                        content = disk.content(self.folder / name, self.files[path].size)  # sets so much aside
                     yield path, content
                 continue
             with self._explained(holder.where):
