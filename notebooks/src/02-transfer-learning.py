@@ -603,7 +603,7 @@ train("VGG16 with skips", vgg_skip, workshop.choose(5, short=1))
 # gain much: they are the best network so far, though no convolution has learned anything. The workshop that this
 # network comes from calls the gain significant. The price: 16 million new weights, most of them behind the first
 # poolings, where the maps are large. Without the batch normalization the five readings differ in size by orders of
-# magnitude, and most of the gain is lost. Try it.
+# magnitude, and the gain is lost. Try it.
 #
 # ## 9 Two networks in one
 #
