@@ -1,7 +1,7 @@
 # make demo        environment, install, train resnet_small, write a submission CSV
 # make test        the tests, on data of their own
 # make lint        style, formatting, the layers of imports, types
-# make notebooks   the notebooks from notebooks/src, with badges to this repository
+# make notebooks   the notebooks from notebooks/src and the tables of docs/, with links to this repository
 # demo and test work in a fresh clone with nothing but python3 (3.11 or newer) and make.
 
 PYTHON ?= python3
@@ -19,7 +19,7 @@ demo: .venv/installed
 	$(BIN)/python -m kit.train --model resnet_small
 
 test: .venv/installed-for-tests
-	$(BIN)/python -m pytest -p no:cacheprovider -n auto --dist loadfile
+	$(BIN)/python -m pytest -p no:cacheprovider -n auto --dist worksteal
 
 slow-test: .venv/installed-for-tests
 	$(call install,jax)
@@ -27,6 +27,7 @@ slow-test: .venv/installed-for-tests
 
 notebooks: .venv/installed-for-tests
 	$(BIN)/python -m notebooks.build
+	$(BIN)/python -m docs.build
 
 lint: .venv/installed-for-tests
 	$(BIN)/ruff check .

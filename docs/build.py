@@ -14,6 +14,7 @@ from decimal import Decimal
 
 from kit import files
 from kit.recipes.recipe import Recipe
+from kit.zoo.backbones import TABLE as TABLE_OF_BACKBONES
 
 DOCS = pathlib.Path(__file__).resolve().parent
 RESULTS = DOCS / "results"
@@ -141,7 +142,39 @@ RECIPE = (
     ("note", "note"),
 )
 
+
+def _backbones() -> str:
+    """The backbones of the network `transfer`."""
+    columns = (
+        ("backbone", _code("name")),
+        ("weights, MB", "megabytes"),
+        ("parameters, M", "parameters"),
+        ("ImageNet top-1, %", "top_1"),
+        ("smallest side", "smallest"),
+    )
+    shown = []
+    for backbone in TABLE_OF_BACKBONES:
+        cells = {heading: getattr(backbone, heading) for heading in ("megabytes", "parameters", "top_1")}
+        texts = {heading: "" if value is None else str(value) for heading, value in cells.items()}
+        shown.append({"name": backbone.name, "smallest": str(backbone.smallest), **texts})
+    return _markdown(columns, shown)
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "backbones": _backbones,
+    "transfer": _csv(
+        "transfer",
+        ("trained", "trained"),
+        ("training images", "images"),
+        ("epochs", "epochs"),
+        ("accuracy, %", lambda row: f"{row['accuracy']} ± {row['standard_error']}"),
+        ("of images", "validation_images"),
+        ("fit, s", "fit_seconds"),
+        ("n", "n"),
+        ("machine", "machine"),
+        ("command", _code("command")),
+        ("note", "note"),
+    ),
     "fields": _fields,
     "short": _short,
     "machines": _csv("machines", ("machine", "machine"), ("what it is", "description")),

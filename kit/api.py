@@ -7,6 +7,7 @@ run.accuracy, run.history, run.predict(images), run.evaluate(), run.submit(dry_r
 """
 
 import pathlib
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,13 +18,12 @@ from kit.errors import UserError
 from kit.loaders import Dataset
 from kit.recipes import plan
 from kit.timings import Timings
+from kit.training.flags import DEFAULT_COMPETITION
 
 if TYPE_CHECKING:
     import keras
 
     from kit.evaluation.evaluation import Evaluation
-
-DEFAULT_COMPETITION = "digit-recognizer"
 
 
 class Run(tracking.Run):
@@ -112,6 +112,7 @@ def fit(
     name: str | None = None,
     seeds: int | None = None,
     tensorboard: bool = False,
+    time_limit: float | None = None,
     timings: Timings | None = None,
     **fields: Any,
 ) -> Run:
@@ -124,6 +125,7 @@ def fit(
         name: of the run; by default the network's (or the plan's file's) with date and time.
         seeds: train that many networks that differ in their seeds, and join them.
         tensorboard: whether to write what TensorBoard shows.
+        time_limit: minutes after which to stop; `resume` goes on from the last whole epoch.
         timings: where to add what each step takes.
         **fields: any field of the recipe, such as `epochs=4`; see `kit.recipes.Recipe`.
 
@@ -132,7 +134,7 @@ def fit(
 
     Raises:
         UserError: what was asked for cannot be trained; nothing is written.
-        Failure: the training diverged.
+        Failure: the training diverged, or the time limit is reached.
     """
     dataset = load(data) if isinstance(data, str) else data
     competition = dataset.competition.name
@@ -143,7 +145,7 @@ def fit(
     start_keras()
     from kit.training import start
 
-    return Run(start.fit(dataset, asked, name, _callbacks(tensorboard), timings))
+    return Run(start.fit(dataset, asked, name, _callbacks(tensorboard, time_limit), timings))
 
 
 def resume(
@@ -151,6 +153,7 @@ def resume(
     data_dir: str | pathlib.Path | None = None,
     *,
     tensorboard: bool = False,
+    time_limit: float | None = None,
     timings: Timings | None = None,
 ) -> Run:
     """Go on with a run that was begun and is not complete.
@@ -158,7 +161,7 @@ def resume(
     Args:
         run: a training's or a plan's.
         data_dir: the folder of all competitions' files, where they have moved.
-        tensorboard, timings: as for `fit`.
+        tensorboard, time_limit, timings: as for `fit`.
 
     Raises:
         UserError: the run is complete, or was begun on other data.
@@ -167,13 +170,22 @@ def resume(
     start_keras()
     from kit.training import start
 
-    return Run(start.resume(run, dataset, _callbacks(tensorboard), timings))
+    return Run(start.resume(run, dataset, _callbacks(tensorboard, time_limit), timings))
 
 
-def _callbacks(tensorboard: bool):
-    if not tensorboard:
-        return None
+def _callbacks(tensorboard: bool, time_limit: float | None):
+    """Return what makes the callbacks of a fold; the time runs from now, for all folds and members together."""
     from kit.training import tensorboard as scalars
+    from kit.training.time_limit import StopInTime
 
-    scalars.check()
-    return lambda run, fold: [scalars.callback(run, fold)]
+    if tensorboard:
+        scalars.check()
+    until = None if time_limit is None else time.monotonic() + 60 * time_limit
+
+    def callbacks(run, fold):
+        return [
+            *([scalars.callback(run, fold)] if tensorboard else []),
+            *([] if until is None else [StopInTime(until)]),
+        ]
+
+    return callbacks

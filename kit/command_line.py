@@ -5,6 +5,7 @@ import codecs
 import contextlib
 import errno
 import functools
+import logging
 import os
 import re
 import sys
@@ -127,6 +128,7 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
     def guarded(argv: list[str] | None = None) -> int:
         interrupts.set_working(True)
         open_streams()
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its cache folder and its fonts
         try:
             status = main(argv)
         except SystemExit as end:  # --help and --version

@@ -19,9 +19,11 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     `path` is a symbolic link, the file that it leads to is replaced, and the link stays.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; it names `path`, which is as it was.
+        OSError: the disk is full, the folder cannot be written, or `path` is a pipe or a device, which stays; it names
+            `path`, which is as it was.
     """
     path = pathlib.Path(path)
+    _check_replaceable(path)
     target = pathlib.Path(os.path.realpath(path))
     with _fresh_beside(path, target) as fresh:
         yield fresh
@@ -39,8 +41,19 @@ def check_writable(path: str | os.PathLike, size: int = 0) -> None:
     path = pathlib.Path(path)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    _check_replaceable(path)
     with _fresh_beside(path, pathlib.Path(os.path.realpath(path))) as fresh:
         fresh.write_bytes(bytes(size))
+
+
+def _check_replaceable(path: pathlib.Path) -> None:
+    """Refuse pipes and devices: an administrator could replace `/dev/null` with a file for the whole machine."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):  # missing, or what the writing itself will say
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "a pipe or a device, not a file", str(path))
 
 
 @contextlib.contextmanager

@@ -20,11 +20,11 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.images:
         return _photos(run, arguments.images, arguments.tta)
     from kit.prediction import predict_again
-    from kit.training import output
+    from kit.training import summary
 
     print(f"predicting with {run.folder}", flush=True)
     target = predict_again(run, arguments.tta, arguments.data_dir)
-    print(output.summary(target))
+    print(summary.summary(target))
     print(f"run: {target.folder}")
     print(f"submission: {target.submission}")
     return DONE

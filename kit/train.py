@@ -9,16 +9,15 @@ from kit.command_line import DONE, FAILED, Parser, command
 from kit.errors import UserError
 from kit.recipes import flags, plan
 from kit.timings import Timings
-
-SOURCES = ("auto", "kaggle", "keras", "sample")
+from kit.training import flags as training
+from kit.training import summary
 
 
 @command
 def main(argv: list[str] | None = None) -> int:
     """Train as the flags say, or go on with a training that was interrupted."""
     arguments = _parser().parse_args(argv)
-    if arguments.limit is not None and arguments.limit < 1:
-        raise UserError(f"--limit {arguments.limit}: take 1 or more, or leave it out for all images.")
+    training.check(arguments)
     timings = Timings()
     try:
         run = _resume(arguments, timings) if arguments.resume else _fit(arguments, timings)
@@ -26,12 +25,10 @@ def main(argv: list[str] | None = None) -> int:
         kept = " What is done is kept; `python -m kit.train --resume` goes on." if tracking.unfinished() else ""
         print(f"\nstopped.{kept}", file=sys.stderr)
         return FAILED
-    from kit.training import output
-
-    print(output.summary(run))
+    print(summary.summary(run))
     if arguments.verbose:
         print(timings)
-    print(output.next_commands(run))
+    print(summary.next_commands(run))
     print(f"run: {run.folder}")
     print(f"submission: {run.submission}")
     return DONE
@@ -62,6 +59,7 @@ def _fit(arguments, timings: Timings) -> api.Run:
         name=arguments.name,
         seeds=arguments.seeds,
         tensorboard=arguments.tensorboard,
+        time_limit=arguments.time_limit,
         timings=timings,
         **fields,
     )
@@ -76,7 +74,13 @@ def _resume(arguments, timings: Timings) -> api.Run:
         listed = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UserError(f"--resume goes on as {run.folder / 'config.yaml'} says; leave out {listed}.")
     print(f"going on with {run.folder}", flush=True)
-    return api.resume(run, arguments.data_dir, tensorboard=arguments.tensorboard, timings=timings)
+    return api.resume(
+        run,
+        arguments.data_dir,
+        tensorboard=arguments.tensorboard,
+        time_limit=arguments.time_limit,
+        timings=timings,
+    )
 
 
 def _interrupted(arguments) -> tracking.Run:
@@ -105,23 +109,7 @@ def _parser() -> Parser:
         ],
         f"networks:\n{networks}",
     )
-    data = parser.add_argument_group("data")
-    data.add_argument(
-        "--competition", metavar="NAME", help=f"{', '.join(competitions.names())} ({api.DEFAULT_COMPETITION})"
-    )
-    data.add_argument("--source", choices=SOURCES, help="where the images come from (auto)")
-    data.add_argument("--data-dir", metavar="FOLDER", help="the folder of all competitions' files (data)")
-    data.add_argument("--limit", type=int, metavar="N", help="take N training images only, for a quick try")
-    run = parser.add_argument_group("run")
-    run.add_argument("--config", metavar="RECIPE", help="a recipe or a plan, by its name in configs/ or its file")
-    run.add_argument(
-        "--seeds", type=int, metavar="N", help="train N networks that differ in their seeds, and join them"
-    )
-    run.add_argument("--name", metavar="RUN", help="of the run and its submission (the network's, with date and time)")
-    run.add_argument("--resume", action="store_true", help="go on with the run --name, or with the newest unfinished")
-    run.add_argument("--tensorboard", action="store_true", help="also write what TensorBoard shows")
-    run.add_argument("--verbose", action="store_true", help="tell seconds and memory of each step")
-    flags.add_flags(parser)
+    training.add_flags(parser)
     return parser
 
 

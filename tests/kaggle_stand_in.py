@@ -225,6 +225,11 @@ class KaggleStandIn:
             )
         return reference
 
+    @property
+    def handler(self) -> type["_Handler"]:
+        """What serves the requests."""
+        return _Handler
+
     # The calls of competitions.CompetitionApiService.
     def list_data_files(self, asked: dict) -> dict:
         with zipfile.ZipFile(io.BytesIO(self.bundles[asked["competitionName"]])) as archive:
@@ -277,7 +282,7 @@ class KaggleStandIn:
     def __enter__(self) -> "KaggleStandIn":
         stand_in = self
 
-        class Handler(_Handler):
+        class Handler(self.handler):
             kaggle = stand_in
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)

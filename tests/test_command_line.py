@@ -213,7 +213,7 @@ def test_python_m_kit_lists_the_commands_in_order_of_use_and_runs_them():
     listed = kit("kit")
     assert listed.returncode == DONE
     verbs = [line.split()[2] for line in listed.stdout.splitlines() if line.startswith("  python -m kit.")]
-    assert verbs[:2] == ["kit.download", "kit.train"]
+    assert verbs[:3] == ["kit.new", "kit.download", "kit.train"]
     assert len(verbs) == len(set(verbs)) > 6
     assert kit("kit", "download", "--help").stdout == kit("kit.download", "--help").stdout
     assert kit("kit", "--version").stdout.split()[0] == "kit"
@@ -363,4 +363,16 @@ def test_a_training_shows_no_line_of_tensorflows_log(workplace, devices):
     flags = ["--source", "sample", "--model", "lenet_small", "--epochs", "1", "--limit", "300", "--devices", devices]
     done = kit("kit.train", *flags, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "0"})
     assert done.returncode == DONE, done.stderr
+    assert done.stderr == ""
+
+
+@posix
+def test_libraries_say_nothing_of_their_own_to_a_user_without_a_home(tmp_path):
+    program = (
+        "from kit.command_line import command\n@command\ndef main(argv):\n import matplotlib.figure\n return 0\nmain()"
+    )
+    without_home = {**os.environ, "HOME": "/dev/null", "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
+    for name in ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        without_home.pop(name, None)
+    done = subprocess.run([sys.executable, "-c", program], env=without_home, capture_output=True, text=True, timeout=60)
     assert done.stderr == ""

@@ -37,7 +37,7 @@ def train(*flags):
 # --- help
 
 
-VERBS = ["download", "train", "runs", "evaluate", "predict", "ensemble", "submit", "benchmark", "zoo"]
+VERBS = ["download", "train", "remote", "runs", "evaluate", "predict", "ensemble", "submit", "benchmark", "zoo"]
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -100,7 +100,7 @@ def test_the_same_command_twice_gives_the_same_bits(workplace):
         (["--competition", "digit-recogniser"], "Did you mean digit-recognizer?"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
         (["--name", "../up"], "cannot name a run"),
-        (["--limit", "5"], "--limit"),
+        (["--limit", "5"], "limit"),
         (["--limit", "-5"], "--limit"),
         (["--resume", "--name", "none"], "none"),
         (["--weights", "nowhere"], "nowhere"),

@@ -23,8 +23,8 @@ from kit.recipes import flags, plan
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "submissions" / "README.md"]
-VERBS = ("download", "train", "runs", "evaluate", "predict", "ensemble", "submit", "benchmark", "zoo")
-IN_PACKAGE = ("ensemble", "zoo")
+VERBS = ("new", "download", "train", "remote", "runs", "evaluate", "predict", "ensemble", "submit", "benchmark", "zoo")
+IN_PACKAGE = ("remote", "ensemble", "zoo")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OTHER_PROGRAMS = ("cd", "git", "make", "source", "pip")
 
@@ -183,7 +183,13 @@ def check_recipe(arguments):
 def test_every_flag_is_some_commands(parse, capsys):
     known = {"--check", "--help", "--version"}
     for verb in VERBS:
-        required = {"download": ["digit-recognizer"], "evaluate": ["r"], "predict": ["r"], "ensemble": ["r"]}
+        required = {
+            "new": ["x"],
+            "download": ["digit-recognizer"],
+            "evaluate": ["r"],
+            "predict": ["r"],
+            "ensemble": ["r"],
+        }
         parser, _ = parse(verb, required.get(verb, ["fast"] if verb == "benchmark" else []))
         known |= set(parser._option_string_actions)
     for page in PAGES:
@@ -246,14 +252,14 @@ def test_the_guides_python():
             exec(compile(code, page.name, "exec"), {})
 
 
-def test_a_pasted_network_and_competition_train(tmp_path):
-    network, competition = blocks(ROOT / "docs" / "extending.md", "python")
+def test_a_pasted_network_trains(tmp_path):
+    (network,) = blocks(ROOT / "docs" / "extending.md", "python")
     shutil.copytree(ROOT / "kit", tmp_path / "kit", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "kit" / "zoo" / "my_network.py").write_text(network, encoding="utf-8")
-    (tmp_path / "kit" / "competitions" / "fashion.py").write_text(competition, encoding="utf-8")
-    command = [sys.executable, "-m", "kit.train", "--competition", "fashion", "--source", "sample"]
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    command = [sys.executable, "-m", "kit.train", "--source", "sample", "--limit", "500"]
     command += ["--model", "my_network", "--options", "width=8", "--epochs", "2"]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert list((tmp_path / "submissions" / "fashion").glob("*.csv"))
+    assert list((tmp_path / "submissions" / "digit-recognizer").glob("*.csv"))

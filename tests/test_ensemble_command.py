@@ -70,6 +70,7 @@ def test_an_ensemble_is_a_run_like_any_other(method, trained, digits, capsys):
     printed = capsys.readouterr().out
     run = tracking.find("joined")
     assert printed.splitlines()[-2:] == [f"run: {run.folder}", f"submission: {run.submission}"]
+    assert "kit.submit" not in printed, "an ensemble of the sample may not be submitted"
     metrics, config = run.metrics(), run.config()
     oof, test = run.oof(), run.test()
     assert oof.dtype == test.dtype == np.float32

@@ -71,6 +71,20 @@ def test_pipes_devices_and_folders_are_not_read(tmp_path):
             files.content(path, 10)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX only")
+def test_pipes_and_devices_are_not_replaced(tmp_path):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        for write in (lambda path: files.write_text(path, "new"), files.check_writable):
+            with pytest.raises(OSError, match="not a file") as error:
+                write(path)
+            assert error.value.filename == str(path)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert sorted(os.listdir(tmp_path)) == ["link", "pipe"]
+
+
 def test_a_file_is_read_up_to_its_limit(tmp_path):
     path = tmp_path / "x"
     path.write_bytes(b"0123456789")

@@ -11,6 +11,7 @@ from made_runs import COMPETITION, IMAGES, begun, config, metrics, write
 
 from kit import tracking
 from kit.errors import Failure, UserError
+from kit.tracking import EnsembleConfig
 
 
 @pytest.fixture
@@ -20,6 +21,39 @@ def run(workplace):
 
 def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "command"),
+    [
+        ("network", {}, "kit.train --resume --competition digit-recognizer --name mine"),
+        ("tta", {"parent": "two words"}, "kit.predict 'digit-recognizer/two words' --tta"),
+        (
+            "ensemble",
+            {"method": "weighted", "members": ["a", "b"], "options": {"geometric": True, "weights": [2.0, 1.0]}},
+            "kit.ensemble digit-recognizer/a digit-recognizer/b --method weighted --geometric --weights 2.0,1.0 "
+            "--name mine",
+        ),
+        (
+            "ensemble",
+            {"method": "hill-climb", "members": ["a", "b"], "options": {"seed": 3}, "seed": 3},
+            "kit.ensemble digit-recognizer/a digit-recognizer/b --method hill-climb --seed 3 --name mine",
+        ),
+        (
+            "ensemble",
+            {"method": "snapshot", "members": ["a b snapshot 1", "a b snapshot 2"], "options": {"geometric": False}},
+            "kit.ensemble 'digit-recognizer/a b' --method snapshot --name mine",
+        ),
+    ],
+)
+def test_what_was_begun_is_gone_on_with_by_the_command_that_made_it(workplace, kind, fields, command):
+    made = EnsembleConfig(**fields) if kind == "ensemble" else None
+    asked = config().model_copy(update={"kind": kind, "ensemble": made, "parent": fields.get("parent")})
+    unfinished = begun("mine", asked)
+    assert unfinished.resume_command == f"python -m {command}"
+    with pytest.raises(UserError) as error:
+        unfinished.metrics()
+    assert unfinished.resume_command in str(error.value)
 
 
 def test_the_states_of_a_run(run):

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import pathlib
 
 import keras
 import numpy as np
@@ -126,6 +127,16 @@ def test_a_run_without_validation_may_join_what_it_likes(sample, here):
 # --- weights of a run
 
 
+def test_neither_a_link_nor_a_teacher_hides_what_start_weights_have_seen(sample, here, tmp_path):
+    other = QUICK.replace(split_seed=1)
+    link = tmp_path / "link.keras"
+    link.symlink_to(tracking.find("one").network_path(0).resolve())
+    members = {"model": "combined", "options": {"runs": "one, other"}}
+    for changes in ({"weights": str(link)}, {"weights": "one", "teacher": "one"}, {**members, "teacher": "one"}):
+        with pytest.raises(UserError, match="split_seed"):
+            lineage.resolve(other.replace(**changes), sample)
+
+
 def test_each_fold_starts_from_its_own_network_and_other_splits_are_refused(sample, here):
     folded = QUICK.replace(folds=2)
     run, _ = train("folds", sample, folded)
@@ -157,7 +168,7 @@ def test_weights_from_pictures_to_digits(sample, tmp_path, model, options, new):
         new = new | {"block1_conv1"}
     weighted = {layer.name for layer in network.layers if layer.weights}
     assert weighted - set(taken) == new
-    there = transfer.load(source)
+    there = transfer.load(pathlib.Path(source))
     for name in taken:
         for own, other in zip(network.get_layer(name).get_weights(), there.get_layer(name).get_weights(), strict=True):
             np.testing.assert_array_equal(own, other)
@@ -187,5 +198,7 @@ def test_taken_whitening_is_not_computed_anew(sample, tmp_path):
     recipe = Recipe(model="airbench", options={"width": 4}, weights=source)
     network, taken = build(recipe, sample, images=sample.train_images)
     assert "whitening_conv" in taken
-    own, other = (one.get_layer("whitening_conv").get_weights()[0] for one in (network, transfer.load(source)))
+    own, other = (
+        one.get_layer("whitening_conv").get_weights()[0] for one in (network, transfer.load(pathlib.Path(source)))
+    )
     np.testing.assert_array_equal(own, other)

@@ -9,13 +9,13 @@ import functools
 import hashlib
 import os
 import pathlib
-import shlex
 import warnings
 from typing import TYPE_CHECKING, Any
 
 from kit import competitions, recipes, tracking
 from kit.comparison.differences import of_config
 from kit.errors import UserError
+from kit.metrics import named
 from kit.submission.ledger import Ledger, Line
 from kit.suggestions import nearest
 from kit.tracking import Run
@@ -34,6 +34,9 @@ COLUMNS = {
     "folds": "of cross-validation; 0 for one validation split",
     "accuracy": "on images that its networks were not trained on, 0…1",
     "standard_error": "of the accuracy",
+    "metric": "what the competition scores by",
+    "score": "on the same images, by that metric",
+    "score_error": "the score's standard error",
     "log_loss": "on the same images, nats",
     "seconds": "of training",
     "public_score": "Kaggle's, of the submission CSV that the run has now, by the ledger",
@@ -82,12 +85,21 @@ def collect(competition: str | None, pattern: str | None, sort: str) -> tuple["p
     rows = [_row(run, scores) for run in matching(competition, pattern)]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     kinds = dict.fromkeys(("images", "limit", "folds"), "Int64")
-    kinds |= dict.fromkeys(("accuracy", "standard_error", "log_loss", "seconds", "public_score"), "float64")
+    kinds |= dict.fromkeys(
+        ("accuracy", "standard_error", "score", "score_error", "log_loss", "seconds", "public_score"), "float64"
+    )
     frame = frame.astype(kinds)
     frame = frame.sort_values("begun", ascending=False, kind="stable")
     frame = frame.sort_values(
         _SORTED_BY.get(sort, sort), ascending=SORTS[sort], na_position="last", kind="stable", ignore_index=True
     )
+    if sort == "accuracy" and not frame.empty and set(frame["metric"].dropna()) - {"accuracy"}:
+        gains = [
+            named(metric).gain(score) if isinstance(metric, str) else float("nan")
+            for metric, score in zip(frame["metric"], frame["score"], strict=True)
+        ]
+        order = pd.Series(gains).sort_values(ascending=False, na_position="last", kind="stable").index
+        frame = frame.loc[order].reset_index(drop=True)
     return frame, scores.problem
 
 
@@ -123,12 +135,12 @@ def _row(run: Run, scores: "_Scores") -> dict[str, Any]:
     try:
         row |= _configured(run)
         if row["state"] == "begun":
-            row["note"] = _go_on(run)
+            row["note"] = run.resume_command
             return row
         row |= _reached(run)
         row["public_score"] = scores.of(run)
         if row["state"] == "trained":
-            row["note"] = _go_on(run)
+            row["note"] = run.resume_command
     except UserError as error:
         row |= {"state": "damaged", "note": str(error)}
     return row
@@ -160,6 +172,9 @@ def _reached(run: Run) -> dict[str, Any]:
         "folds": metrics.folds,
         "accuracy": metrics.validation_accuracy,
         "standard_error": metrics.standard_error,
+        "metric": metrics.metric,
+        "score": metrics.score,
+        "score_error": metrics.score_error,
         "log_loss": metrics.validation_log_loss,
         "seconds": metrics.fit_seconds,
     }
@@ -169,17 +184,6 @@ def _reached(run: Run) -> dict[str, Any]:
 def _default(competition: str, model: str) -> recipes.Recipe:
     """The recipe that a network's name stands for."""
     return recipes.resolve(competition, None, {"model": model})
-
-
-def _go_on(run: Run) -> str:
-    """The command that completes an unfinished run."""
-    config = run.config()
-    if config.kind == "tta" and config.parent:
-        return f"python -m kit.predict {shlex.quote(f'{run.competition}/{config.parent}')} --tta"
-    if config.kind == "ensemble" and config.ensemble:
-        members = " ".join(shlex.quote(f"{run.competition}/{name}") for name in config.ensemble.members)
-        return f"python -m kit.ensemble {members} --method {config.ensemble.method} --name {shlex.quote(run.name)}"
-    return run.resume_command
 
 
 class _Scores:

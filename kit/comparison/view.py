@@ -7,6 +7,7 @@ from kit import files
 from kit.comparison import terminal
 from kit.comparison.terminal import Column
 from kit.errors import UserError, printable
+from kit.metrics import named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,11 +55,13 @@ def write_html(frame: "pd.DataFrame", path: pathlib.Path) -> None:
 def columns_of(runs: "pd.DataFrame") -> list[Column]:
     """Return what is shown of each run, in the order of reading."""
     rows: list[dict[str, Any]] = runs.astype(object).where(runs.notna(), None).to_dict("records")  # type: ignore
+    others = sorted({row["metric"] for row in rows if row["metric"]} - {"accuracy"})
     return [
         Column("run", [row["name"] for row in rows], 9, shortest=24),
         Column("network", [row["network"] or "" for row in rows], 6, shortest=10),
         Column("images", [_images(row) for row in rows], 3, right=True),
         Column("folds", [_number(row["folds"], "d") for row in rows], 2, right=True),
+        *([Column(" or ".join(others), [_score(row) for row in rows], 9, right=True)] if others else []),
         Column("accuracy", [_accuracy(row) for row in rows], 8, right=True),
         Column("log-loss", [_number(row["log_loss"], ".4f") for row in rows], 1, right=True),
         Column("seconds", [_number(row["seconds"], ",.0f") for row in rows], 4, right=True),
@@ -101,6 +104,10 @@ def _images(row: dict[str, Any]) -> str:
     if row["limit"]:
         return f"{_number(row['images'], ',d')} (limit)".strip()
     return _number(row["images"], ",d")
+
+
+def _score(row: dict[str, Any]) -> str:
+    return "" if row["score"] is None else named(row["metric"]).shown(row["score"], row["score_error"])
 
 
 def _accuracy(row: dict[str, Any]) -> str:

@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kit.competitions import Competition, ImageArchives
-
 Colour = tuple[int, int, int]  # red, green, blue
 
 SIDE = 32
@@ -100,24 +98,11 @@ SHAPES: dict[str, Callable[..., np.ndarray]] = {
 }
 
 
-COMPETITION = Competition(
-    name="cifar-10",
-    image_shape=(SIDE, SIDE, 3),
-    class_names=tuple(COLOURS),
-    files=ImageArchives(
-        train="train.7z", test="test.7z", labels="trainLabels.csv", sample_submission="sampleSubmission.csv"
-    ),
-    id_column="id",
-    label_column="label",
-    daily_limit=5,
-    mirror_symmetric=True,
-    sample=sample,
-    sample_description="synthetic images, simple coloured shapes drawn by the kit",
-    keras_dataset="cifar10",
-    # Kaggle's 50,000 training images are the training images of keras.datasets.cifar10, and its test images contain
-    # that data set's 10,000 test images. The kit never trains on a data set's test images, so a network trained on
-    # keras.datasets.cifar10 has seen what Kaggle itself gives to train on, and may be submitted. (Digits differ: the
-    # images of Kaggle's test set are scattered over MNIST's training images too.)
-    test_images_in=(),
-    most_images=350_000,
-)
+SAMPLE = sample
+SAMPLE_DESCRIPTION = "synthetic images, simple coloured shapes drawn by the kit"
+KERAS_DATASET = "cifar10"
+# Kaggle's 50,000 training images are the training images of keras.datasets.cifar10, and its test images contain that
+# data set's 10,000 test images. The kit never trains on a data set's test images, so a network trained on
+# keras.datasets.cifar10 has seen what Kaggle itself gives to train on, and may be submitted. (Digits differ: the images
+# of Kaggle's test set are scattered over MNIST's training images too.)
+TEST_IMAGES_IN: tuple[str, ...] = ()

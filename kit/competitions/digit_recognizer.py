@@ -5,8 +5,6 @@ Reference: https://www.kaggle.com/competitions/digit-recognizer
 
 import numpy as np
 
-from kit.competitions import Competition, PixelTables
-
 SIDE, BOX = 28, 20  # MNIST's digits fill a box of 20 × 20, centred by their mass in 28 × 28
 TRAIN_SHARE = 0.83
 
@@ -47,18 +45,7 @@ def _as_mnist(digit: np.ndarray) -> np.ndarray:
     return image
 
 
-COMPETITION = Competition(
-    name="digit-recognizer",
-    image_shape=(SIDE, SIDE, 1),
-    class_names=tuple("0123456789"),
-    files=PixelTables(train="train.csv", test="test.csv", sample_submission="sample_submission.csv"),
-    id_column="ImageId",
-    label_column="Label",
-    daily_limit=5,
-    mirror_symmetric=False,
-    sample=sample,
-    sample_description="scikit-learn's 1,797 small handwritten digits, enlarged to 28×28",
-    keras_dataset="mnist",
-    test_images_in=("mnist",),
-    most_images=70_000,
-)
+SAMPLE = sample
+SAMPLE_DESCRIPTION = "scikit-learn's 1,797 small handwritten digits, enlarged to 28×28"
+KERAS_DATASET = "mnist"
+TEST_IMAGES_IN = ("mnist",)

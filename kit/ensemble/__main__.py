@@ -31,11 +31,12 @@ def main(argv: list[str] | None = None) -> int:
     name = arguments.name or f"ensemble-{datetime.datetime.now():%Y%m%d-%H%M%S}"
     run = ensemble.place(members.dataset.competition.name, name)
     print(loaders.describe(members.dataset))
-    estimator = ensemble.estimator(arguments.method, arguments.geometric, arguments.weights, arguments.seed)
+    metric = members.dataset.competition.metric
+    estimator = ensemble.estimator(arguments.method, arguments.geometric, arguments.weights, arguments.seed, metric)
     run = ensemble.join(run, members, arguments.method, estimator, arguments.seed, unique=arguments.name is None)
-    print(
-        f"\nnext:\n  python -m kit.evaluate {tracking.reference(run)}\n  python -m kit.submit {tracking.reference(run)}"
-    )
+    print(f"\nnext:\n  python -m kit.evaluate {tracking.reference(run)}")
+    if members.dataset.source == "kaggle":
+        print(f"  python -m kit.submit {tracking.reference(run)}")
     print(f"run: {run.folder}")
     print(f"submission: {run.submission}")
     return DONE
@@ -51,7 +52,8 @@ def _parser() -> Parser:
             ("python -m kit.ensemble snapshots-1 --method snapshot", "of one training with --snapshots N"),
         ],
         "mean: every run counts the same. weighted: by --weights, or fitted to the lowest out-of-fold log-loss. "
-        "hill-climb: greedy selection by out-of-fold accuracy. stack: logistic regression on the runs' logits. "
+        "hill-climb: greedy selection by the competition's metric, out of fold. stack: logistic regression on the "
+        "runs' logits. "
         "snapshot: the mean of one run's snapshots, of a training with --snapshots N.",
     )
     parser.add_argument(

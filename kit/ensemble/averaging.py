@@ -3,9 +3,11 @@
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from kit import metrics
 from kit.ensemble.base import Ensemble
 from kit.metrics import FLOOR, softmax, true_class
 
+STEPS = (0.2, 0.05)  # by which a weight is varied
 SHARPEST = 50  # the largest 1 / temperature that a fit may choose
 
 
@@ -43,6 +45,8 @@ class Weighted(Ensemble):
     Args:
         weights: (members,) numbers of 0 or more, in any unit; None to fit them.
         geometric: pool the logits instead of the probabilities. The fit is then a convex problem.
+        metric: what the weights serve. Kappa and F1 have no slope: from the lowest log-loss, the weights are varied one
+            by one as long as that helps.
 
     Attributes:
         weights_: (members,) float64, 0 or more, their sum 1.
@@ -53,9 +57,10 @@ class Weighted(Ensemble):
         of Modern Neural Networks" (2017), for the temperature.
     """
 
-    def __init__(self, weights: list[float] | None = None, geometric: bool = False):
+    def __init__(self, weights: list[float] | None = None, geometric: bool = False, metric: str = "accuracy"):
         self.weights = weights
         self.geometric = geometric
+        self.metric = metric
 
     def fit(self, oof: np.ndarray, labels: np.ndarray) -> "Weighted":
         """Find the weights on out-of-fold probabilities (members, n, classes) and labels (n,).
@@ -68,6 +73,8 @@ class Weighted(Ensemble):
             # The products are small: more threads than one wait for each other longer than they work.
             with threadpool_limits(1):
                 self.weights_, self.temperature_ = _lowest_log_loss(oof, labels, self.geometric)
+                if self.metric not in ("accuracy", "log-loss"):
+                    self.weights_ = _climbed(oof, labels, self.weights_, self.geometric, self.metric)
             return self
         weights = np.asarray(self.weights, dtype=np.float64)
         if weights.shape != (self.n_members_,) or not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
@@ -99,6 +106,29 @@ def pool(
         pooled += weight * (np.log(np.maximum(member, FLOOR)) if geometric else member)
     pooled = softmax(pooled) if geometric else pooled
     return pooled if temperature == 1 else softmax(np.log(np.maximum(pooled, FLOOR)) / np.float32(temperature))
+
+
+def _climbed(oof, labels, weights, geometric, name):
+    """Vary weights one by one as long as the metric gains; never worse than at the start, on the data of the fit."""
+    metric = metrics.named(name)
+
+    def gain(weights):
+        return metric.gain(metric.score(labels, pool(oof, weights, geometric)))
+
+    best, highest = weights, gain(weights)
+    for step in STEPS:
+        improved = True
+        while improved:
+            improved = False
+            for member in range(len(oof)):
+                for change in (step, -step):
+                    trial = np.clip(best + change * np.eye(len(oof))[member], 0, None)
+                    if not trial.sum():
+                        continue
+                    trial = trial / trial.sum()
+                    if (reached := gain(trial)) > highest + 1e-9:
+                        best, highest, improved = trial, reached, True
+    return best
 
 
 def _lowest_log_loss(oof, labels, geometric):

@@ -10,7 +10,7 @@ from kit.ensemble.averaging import Mean
 from kit.ensemble.base import Ensemble
 from kit.ensemble.members import Members
 from kit.errors import UserError
-from kit.metrics import accuracy, log_loss
+from kit.metrics import accuracy, competition_score, log_loss
 from kit.tracking import Config, EnsembleConfig, MemberMetrics, Metrics, Run
 
 NESTED_FOLDS = 5
@@ -124,7 +124,7 @@ def write(run: Run, members: Members, fitted: Ensemble, nested: np.ndarray, test
     run.write_array("oof", oof)
     run.write_array("test", probabilities)
     _write_figures(run, members, nested)
-    submission.write(run.submission, dataset.competition, dataset.test_ids, probabilities.argmax(axis=1))
+    submission.write(run.submission, dataset.competition, dataset.test_ids, probabilities)
     reached = _metrics(members, fitted, nested, probabilities, seed)
     run.write_metrics(reached)
     return reached
@@ -155,6 +155,7 @@ def _metrics(members: Members, fitted: Ensemble, nested: np.ndarray, test: np.nd
         validation_accuracy=accuracy(labels, nested),
         validation_log_loss=log_loss(labels, nested),
         validation_images=len(labels),
+        **competition_score(dataset.competition.metric, labels, nested),
         selected_on_validation=any(own.selected_on_validation for own in members.metrics),
         fit_seconds=round(seconds, 3),
         images_per_second=round(images / seconds, 1) if seconds else 0.0,
@@ -163,6 +164,7 @@ def _metrics(members: Members, fitted: Ensemble, nested: np.ndarray, test: np.nd
             name: MemberMetrics(
                 validation_accuracy=accuracy(labels, own),
                 validation_log_loss=log_loss(labels, own),
+                validation_score=competition_score(dataset.competition.metric, labels, own).get("validation_score"),
                 weight=None if weights is None else float(weights[number]),
             )
             for number, (name, own) in enumerate(zip(members.names, members.oof, strict=True))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kit import metrics
 from kit.ensemble.averaging import pool
 from kit.ensemble.base import Ensemble
 
@@ -24,6 +25,7 @@ class HillClimb(Ensemble):
         bag_share: the share of the members that a bag draws.
         rounds: members added in a climb, the first one included.
         random_state: seed of the bags.
+        metric: what is climbed, one of `kit.metrics.METRICS`; margins part equals of accuracy only.
 
     Attributes:
         weights_: (members,) float64, 0 or more, their sum 1. On the data of the fit never less accurate than the best
@@ -33,16 +35,22 @@ class HillClimb(Ensemble):
         Caruana et al., "Ensemble Selection from Libraries of Models" (2004).
     """
 
-    def __init__(self, bags: int = 20, bag_share: float = 0.5, rounds: int = 30, random_state: int = 0):
+    def __init__(
+        self, bags: int = 20, bag_share: float = 0.5, rounds: int = 30, random_state: int = 0, metric: str = "accuracy"
+    ):
         self.bags = bags
         self.bag_share = bag_share
         self.rounds = rounds
         self.random_state = random_state
+        self.metric = metric
 
     def fit(self, oof: np.ndarray, labels: np.ndarray) -> "HillClimb":
         """Select members on out-of-fold probabilities (members, n, classes) and labels (n,)."""
         oof, labels = self._begin(oof, labels)
         members = self.n_members_
+        if self.metric != "accuracy":
+            self.weights_ = self._climb_metric(oof, labels)
+            return self
         predicted = np.stack([member.argmax(axis=1).astype(np.int16) for member in oof])
         contested = np.flatnonzero((predicted != predicted[0]).any(axis=0))
         best = int((predicted == labels).sum(axis=1).argmax())
@@ -63,6 +71,35 @@ class HillClimb(Ensemble):
     def predict_proba(self, test: np.ndarray) -> np.ndarray:
         """Return float32 (m, classes) for members' probabilities (members, m, classes)."""
         return pool(self._predictable(test), self.weights_)
+
+    def _climb_metric(self, oof, labels):
+        """Climb on the metric itself; of each bag's ensemble, their mean and the best member, take the best."""
+        metric = metrics.named(self.metric)
+        rng = np.random.default_rng(self.random_state)
+        images = min(len(labels), max(1, MOST_PREDICTIONS // (len(oof) * oof.shape[2])))
+        rows = np.sort(rng.choice(len(labels), images, replace=False))
+        some, truth = oof[:, rows], labels[rows]
+
+        def gain(weights):
+            return metric.gain(metric.score(labels, pool(oof, weights)))
+
+        best = max(range(len(oof)), key=lambda member: gain(np.eye(len(oof))[member]))
+        others = np.delete(np.arange(len(oof)), best)
+        drawn = min(len(others), max(SMALLEST_BAG, round(self.bag_share * len(oof))) - 1)
+        bags = []
+        for _ in range(self.bags if drawn < len(others) else 1):
+            candidates = [best, *np.sort(rng.choice(others, drawn, replace=False))]
+            total, counts = some[best].copy(), np.eye(len(oof))[best]
+            highest, best_counts = metric.gain(metric.score(truth, total)), counts.copy()
+            for size in range(2, self.rounds + 1):
+                gains = [metric.gain(metric.score(truth, (total + some[one]) / size)) for one in candidates]
+                step = candidates[int(np.argmax(gains))]
+                total += some[step]
+                counts[step] += 1
+                if max(gains) > highest:
+                    highest, best_counts = max(gains), counts.copy()
+            bags.append(best_counts / best_counts.sum())
+        return max([np.mean(bags, axis=0), np.eye(len(oof))[best], *bags], key=gain)
 
     def _climb_bags(self, oof, labels, contested, best):
         """Return the weights, (members,), that each bag ends with."""

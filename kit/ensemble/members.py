@@ -58,8 +58,11 @@ class Members:
 
     @property
     def best(self) -> int:
-        """The number of the most accurate member; of equals, the first."""
-        return int(self.accuracies.argmax())
+        """The number of the best member by the competition's metric; of equals, the first."""
+        metric = metrics.named(self.dataset.competition.metric)
+        if metric.name == "accuracy":
+            return int(self.accuracies.argmax())
+        return int(np.argmax([metric.gain(metric.score(self.labels, own)) for own in self.oof]))
 
     @functools.cached_property
     def disagreement(self) -> np.ndarray:

@@ -11,7 +11,13 @@ from kit.recipes.plan import METHODS
 __all__ = ["METHODS", "estimator"]
 
 
-def estimator(method: str, geometric: bool = False, weights: Sequence[float] | None = None, seed: int = 0) -> Ensemble:
+def estimator(
+    method: str,
+    geometric: bool = False,
+    weights: Sequence[float] | None = None,
+    seed: int = 0,
+    metric: str = "accuracy",
+) -> Ensemble:
     """Make the ensemble of a method, not fitted yet.
 
     Args:
@@ -19,11 +25,12 @@ def estimator(method: str, geometric: bool = False, weights: Sequence[float] | N
         geometric: all but "hill-climb" and "stack": average logits, not probabilities.
         weights: "weighted": one for each member; None to fit them.
         seed: of hill-climb's bags and of stack's inner folds.
+        metric: the competition's, which "hill-climb" and fitted weights serve.
     """
     if method in ("mean", "snapshot"):
         return Mean(geometric)
     if method == "weighted":
-        return Weighted(None if weights is None else list(weights), geometric)
+        return Weighted(None if weights is None else list(weights), geometric, metric)
     if method == "hill-climb":
-        return HillClimb(random_state=seed)
+        return HillClimb(random_state=seed, metric=metric)
     return Stack(random_state=seed)

@@ -27,6 +27,13 @@ def table(members: Members, weights: np.ndarray | None, joined: dict[str, np.nda
     if len(order) > MOST_LINES:
         lines.append(f"… and {len(order) - MOST_LINES} more; metrics.json has them all")
     lines += [_line(name, width, probabilities, labels) for name, probabilities in joined.items()]
+    metric = metrics.named(members.dataset.competition.metric)
+    if metric.name != "accuracy":
+        scored = {members.names[members.best]: members.oof[members.best], **joined}
+        lines.append("")
+        for name, probabilities in scored.items():
+            shown = metric.shown(metric.score(labels, probabilities), metric.error(labels, probabilities))
+            lines.append(f"{metric.name}: {name} {shown}")
     return "\n".join(lines)
 
 

@@ -1,5 +1,6 @@
 """A run's scores as text."""
 
+from kit import metrics
 from kit.evaluation.evaluation import Evaluation
 from kit.figures import worst_mistakes
 
@@ -20,6 +21,11 @@ def summary(evaluation: Evaluation) -> str:
         f"calibration error    {scores.calibration_error:.2%}",
         "",
     ]
+    metric = metrics.named(evaluation.competition.metric)
+    if metric.name != "accuracy":
+        score = metric.score(evaluation.labels, evaluation.probabilities)
+        error = metric.error(evaluation.labels, evaluation.probabilities)
+        lines.insert(2, f"{metric.name:<20} {metric.shown(score, error)} (by which Kaggle scores)")
     if evaluation.run.metrics().selected_on_validation:
         lines[-1:] = [SELECTED, ""]
     width = max(5, *map(len, evaluation.competition.class_names))

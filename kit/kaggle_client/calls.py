@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 
@@ -53,3 +54,74 @@ def generate_access_token(client: Any) -> None:
 
     with client.build_kaggle_client() as kaggle:
         KaggleCredentials.load(client=kaggle).generate_access_token()
+
+
+def introspect_token(client: Any, token: str) -> None:
+    """Ask whose access token it is."""
+    from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
+
+    request = IntrospectTokenRequest()
+    request.token = token
+    with client.build_kaggle_client() as kaggle:
+        kaggle.security.oauth_client.introspect_token(request)
+
+
+def save_kernel(client: Any, fields: dict[str, Any]) -> None:
+    """Push a kernel: save a version of it and run it."""
+    from kagglesdk.kernels.types.kernels_api_service import ApiSaveKernelRequest
+
+    request = ApiSaveKernelRequest()
+    for name, value in fields.items():
+        setattr(request, name, value)
+    with client.build_kaggle_client() as kaggle:
+        kaggle.kernels.kernels_api_client.save_kernel(request)
+
+
+def kernel_status(client: Any, owner: str, slug: str, version: int | None) -> None:
+    """Ask how far a kernel's session is."""
+    from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelSessionStatusRequest
+
+    request = _of_version(ApiGetKernelSessionStatusRequest(), owner, slug, version)
+    with client.build_kaggle_client() as kaggle:
+        kaggle.kernels.kernels_api_client.get_kernel_session_status(request)
+
+
+def kernel_output(client: Any, owner: str, slug: str, version: int | None, size: int, token: str) -> None:
+    """Ask for a page of the files that a kernel's session has left."""
+    from kagglesdk.kernels.types.kernels_api_service import ApiListKernelSessionOutputRequest
+
+    request = _of_version(ApiListKernelSessionOutputRequest(), owner, slug, version)
+    request.page_size = size
+    if token:
+        request.page_token = token
+    with client.build_kaggle_client() as kaggle:
+        kaggle.kernels.kernels_api_client.list_kernel_session_output(request)
+
+
+def accelerator_quota(client: Any) -> None:
+    """Ask how much of the week's quota is used; older clients do not know the call."""
+    from kagglesdk.kernels.types import kernels_api_service
+
+    request = kernels_api_service.ApiGetAcceleratorQuotaStatisticsRequest()
+    with client.build_kaggle_client() as kaggle:
+        kaggle.kernels.kernels_api_client.get_accelerator_quota_statistics(request)
+
+
+def has_log_stream(client: Any) -> bool:
+    """Say whether this version of the client can follow a log; older ones cannot."""
+    return hasattr(client, "kernels_logs_stream")
+
+
+def stream_log(client: Any, kernel: str, version: int | None, handle: Callable[[dict], None]) -> None:
+    """Hand over each event of a kernel's log, from the first one, until the session ends."""
+    named = version and hasattr(client, "_kernel_version_label")
+    for event in client.kernels_logs_stream(f"{kernel}/{version}" if named else kernel):
+        handle(event)
+
+
+def _of_version(request: Any, owner: str, slug: str, version: int | None) -> Any:
+    """Name kernel and version; the label is "v2", and older clients know no versions."""
+    request.user_name, request.kernel_slug = owner, slug
+    if version and hasattr(request, "version_label"):
+        request.version_label = f"v{version}"
+    return request

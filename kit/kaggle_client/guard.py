@@ -17,6 +17,7 @@ from kit.kaggle_client.deadline import Stalled
 from kit.kaggle_client.retries import Retries
 
 KAGGLE = "kaggle.com"
+LOG_STREAM = "LogStream"
 # Where Kaggle keeps files: its signed URLs lead there, without credentials.
 STORAGE = ("googleapis.com", "googleusercontent.com", "kaggleusercontent.com")
 
@@ -155,6 +156,8 @@ class Guard:
 
 def _name(method: str, url: urllib.parse.SplitResult) -> str:
     """Return the API call's name, "CreateSubmission", or the method of a request for a file."""
+    if "/kernels/logs/stream/" in url.path:
+        return LOG_STREAM
     return url.path.rpartition("/")[2] if "Service/" in url.path else method
 
 
@@ -164,6 +167,8 @@ def _within(host: str | None, domain: str) -> bool:
 
 def _has_answer(name: str, response: Any) -> bool:
     """Say whether the body is an answer of the API: declared as one, or JSON where a file was asked for."""
+    if name == LOG_STREAM:
+        return False  # a list of lines, or an endless stream of them
     return response.status_code < 300 and (
         name in schema.ANSWERS or "application/json" in response.headers.get("Content-Type", "")
     )

@@ -50,9 +50,21 @@ def _status(value: Any) -> Any:
     return value.rpartition(".")[2].lower() if isinstance(value, str) else value
 
 
+def _seconds(value: Any) -> Any:
+    """Take a duration as protocol buffers write it, "3600.5s"."""
+    if not isinstance(value, str) or not value.endswith("s"):
+        return value
+    try:
+        return float(value[:-1])
+    except ValueError:
+        return value
+
+
 Count = Annotated[int, BeforeValidator(_number), pydantic.Field(ge=0)]
 Reference = Annotated[int, BeforeValidator(_number), pydantic.Field(gt=0)]
 Text = Annotated[str, pydantic.AfterValidator(printable)]
+Seconds = Annotated[float, BeforeValidator(_seconds), pydantic.Field(ge=0)]
+Time = Annotated[datetime.datetime | None, BeforeValidator(_time)]
 
 
 class Answer(pydantic.BaseModel):
@@ -72,7 +84,7 @@ class ListedSubmission(Answer):
     file_name: Text | None = None
     description: Text | None = None
     total_bytes: Count | None = None
-    date: Annotated[datetime.datetime | None, BeforeValidator(_time)] = None
+    date: Time = None
     status: Annotated[Literal["pending", "complete", "error"], BeforeValidator(_status)] = "pending"
     public_score: Annotated[float | None, BeforeValidator(_score)] = None
     error_description: Text | None = None
@@ -112,11 +124,82 @@ class GenerateAccessToken(Answer):
     token: Annotated[str, pydantic.Field(pattern="^[!-~]+$")]
 
 
+class IntrospectToken(Answer):
+    """Whose token it is."""
+
+    active: bool = False
+    username: Text | None = None
+
+
+class SaveKernel(Answer):
+    """The kernel that was pushed, or, also in a good answer, why it was not."""
+
+    ref: Text | None = None
+    url: Text | None = None
+    version_number: Count | None = None
+    error: Text | None = None
+    invalid_competition_sources: list[Text] | None = None
+    invalid_kernel_sources: list[Text] | None = None
+    invalid_dataset_sources: list[Text] | None = None
+    invalid_model_sources: list[Text] | None = None
+
+
+KernelState = Literal["queued", "running", "complete", "error", "cancel_requested", "cancel_acknowledged", "new_script"]
+
+
+class GetKernelSessionStatus(Answer):
+    """How far a kernel's session is; "queued" is the protocol's default."""
+
+    status: Annotated[KernelState, BeforeValidator(_status)] = "queued"
+    failure_message: Text | None = None
+
+
+class OutputFile(Answer):
+    """A file that a session has left, and a signed URL of it."""
+
+    file_name: Annotated[Text, pydantic.Field(min_length=1)]
+    url: Annotated[str, pydantic.Field(pattern="^https?://")]
+
+
+class ListKernelSessionOutput(Answer):
+    """A page of the files that a session has left."""
+
+    files: list[OutputFile] | None = None
+    log: str | None = None
+    next_page_token: str | None = None
+
+
+class AcceleratorQuota(Answer):
+    """How long an accelerator was used this week, and how long it may be."""
+
+    time_used: Seconds = 0.0
+    total_time_allowed: Seconds = 0.0
+
+
+class GetAcceleratorQuotaStatistics(Answer):
+    """The week's quota of each accelerator."""
+
+    quota_refresh_time: Time = None
+    gpu_quota: AcceleratorQuota | None = None
+    tpu_quota: AcceleratorQuota | None = None
+
+
 AnyAnswer = TypeVar("AnyAnswer", bound=Answer)
 
 ANSWERS: dict[str, type[Answer]] = {
     declared.__name__: declared
-    for declared in (ListSubmissions, GetSubmissionLimits, StartSubmissionUpload, CreateSubmission, GenerateAccessToken)
+    for declared in (
+        ListSubmissions,
+        GetSubmissionLimits,
+        StartSubmissionUpload,
+        CreateSubmission,
+        GenerateAccessToken,
+        IntrospectToken,
+        SaveKernel,
+        GetKernelSessionStatus,
+        ListKernelSessionOutput,
+        GetAcceleratorQuotaStatistics,
+    )
 }
 """The declaration of each call's answer, by the call's name."""
 

@@ -35,7 +35,7 @@ class Dataset:
         train_images: (n, h, w, c) uint8.
         train_labels: (n,) integers.
         test_images: (m, h, w, c) uint8, in the order of the competition's sample submission.
-        test_ids: (m,) int64, the submission's ids.
+        test_ids: (m,) int64 or texts, the submission's ids.
         test_labels: (m,) integers where the source has them (`keras.datasets`), else None. Never trained on.
         seen: the public data sets that a network trained on this one has seen, as `keras.datasets` names them.
         duplicates: (k, 2) int64, the test images that are exact copies of training images: test row, training row.
@@ -184,7 +184,7 @@ def _load(competition: Competition, source: str, data_dir: pathlib.Path) -> Data
         if kaggle_client.has_credentials():
             kaggle_client.download(name, data_dir / name)
             files = kaggle_files.locate(competition, data_dir)
-        elif source == "auto":
+        elif source == "auto" and competition.sample is not None:
             return built_in.sample(competition)
         if files is None:
             raise UserError(

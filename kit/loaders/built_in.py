@@ -9,7 +9,16 @@ from kit.loaders.leaks import duplicates
 
 
 def sample(competition: Competition) -> Dataset:
-    """Return the competition's small stand-in data, the same every time, without network or files."""
+    """Return the competition's small stand-in data, the same every time, without network or files.
+
+    Raises:
+        UserError: the competition has none.
+    """
+    if competition.sample is None:
+        raise UserError(
+            f"{competition.name} has no built-in sample; get Kaggle's files: "
+            f"`python -m kit.download {competition.name}`."
+        )
     train_images, train_labels, test_images = competition.sample()
     return Dataset(
         competition=competition,
@@ -29,8 +38,10 @@ def keras_dataset(competition: Competition) -> Dataset:
     Its labelled test set is kept apart, as the Dataset's test images and labels.
 
     Raises:
-        UserError: it cannot be downloaded.
+        UserError: there is none, or it cannot be downloaded.
     """
+    if not competition.keras_dataset:
+        raise UserError(f"keras.datasets has no images of {competition.name}; take --source kaggle.")
     from kit import backend
 
     backend.start_keras()

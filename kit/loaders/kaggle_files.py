@@ -17,6 +17,7 @@ from kit import files
 from kit.competitions import Competition, ImageArchives, PixelTables
 from kit.errors import UserError
 from kit.loaders import zips
+from kit.loaders.tree import Tree
 
 KAGGLE_INPUT = pathlib.Path("/kaggle/input")
 EDGE = 1 << 16
@@ -40,7 +41,20 @@ class KaggleFiles:
 
     def any(self) -> bool:
         """Whether at least one of the competition's files is here, in any form."""
-        return any(self._find(name) for name in self._names())
+        return any(self._find(name) for name in self.names)
+
+    def whole(self) -> bool:
+        """Whether every file is here, loose, zipped by itself or in the bundle.
+
+        Raises:
+            UserError: the bundle is damaged.
+        """
+        paths = {name: self._find(name) for name in self.names}
+        bundle = self.folder / f"{self.competition.name}.zip"
+        if None in paths.values() or bundle not in paths.values():
+            return None not in paths.values()
+        with self._explained(bundle), files.open_regular(bundle) as file, zips.opened(file) as archive:
+            return archive.NameToInfo.keys() >= {name for name, path in paths.items() if path == bundle}
 
     def where(self, name: str) -> str:
         """How the file is called in messages: its path, or "bundle.zip: NAME"."""
@@ -83,7 +97,7 @@ class KaggleFiles:
             UserError: as `open`.
         """
         digest = hashlib.blake2b(digest_size=16)
-        for name in self._names():
+        for name in self.names:
             path = self._path(name)
             digest.update(f"/{name}/{path.name}/".encode())
             with self._explained(path):
@@ -108,9 +122,11 @@ class KaggleFiles:
         reason = " ".join(str(error).split()).rstrip(".")[:200] or "it ends too early"
         return UserError(f"{path} is damaged or truncated ({reason}); {self.remedy}")
 
-    def _names(self) -> list[str]:
+    @property
+    def names(self) -> list[str]:
         """The names of all files that the competition serves and the kit reads."""
-        return list(vars(self.competition.files).values())
+        served = self.competition.files
+        return served.names if isinstance(served, PixelTables | ImageArchives) else []
 
     def _path(self, name: str) -> pathlib.Path:
         """Return what holds the file `name`: itself, a zip, or the folder it was unpacked into."""
@@ -132,8 +148,8 @@ class KaggleFiles:
         return next((self.folder / one for one in candidates if _is_there(self.folder / one)), None)
 
 
-def locate(competition: Competition, data_dir: str | os.PathLike[str] = "data") -> KaggleFiles | None:
-    """Return where the competition's files lie: `<data_dir>/<competition>/`, or Kaggle's own input folder.
+def locate(competition: Competition, data_dir: str | os.PathLike[str] = "data") -> KaggleFiles | Tree | None:
+    """Return where the competition's files lie: its own folder, `<data_dir>/<competition>/`, or Kaggle's input folder.
 
     Returns:
         The first folder that has any of them, or None.
@@ -141,9 +157,27 @@ def locate(competition: Competition, data_dir: str | os.PathLike[str] = "data") 
     Raises:
         UserError: a folder cannot be looked into.
     """
-    folders = (pathlib.Path(data_dir), KAGGLE_INPUT, KAGGLE_INPUT / "competitions")
-    candidates = (KaggleFiles(competition, folder / competition.name) for folder in folders)
+    folders = [
+        folder / competition.name for folder in (pathlib.Path(data_dir), KAGGLE_INPUT, KAGGLE_INPUT / "competitions")
+    ]
+    if competition.folder:
+        folders.insert(0, pathlib.Path(competition.folder))
+    candidates = (_files(competition, folder) for folder in folders)
     return next((files for files in candidates if files.any()), None)
+
+
+def _files(competition: Competition, folder: pathlib.Path) -> KaggleFiles | Tree:
+    """Return how a folder is read: as Kaggle's two oldest competitions are served, or as a tree of any make."""
+    exact = KaggleFiles(competition, folder)
+    if isinstance(competition.files, ImageArchives):
+        return exact
+    tree = Tree(folder, competition.name, exact.remedy, 2 * competition.most_images + 1000)
+    if not isinstance(competition.files, PixelTables):
+        return tree
+    try:
+        return exact if exact.whole() or not all(map(tree.has, exact.names)) else tree
+    except UserError:
+        return exact
 
 
 class _Stream(io.RawIOBase):

@@ -6,6 +6,7 @@ which either reads it or names the line and the column of the first error.
 
 import contextlib
 import csv
+import dataclasses
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 
 from kit.errors import UserError
 from kit.loaders.read_ahead import read_ahead
+from kit.loaders.tree import buffered
 
 BLOCK = 1 << 18  # bytes: its intermediate arrays stay in a core's cache
 LONGEST_LINE = 1 << 18
@@ -26,21 +28,28 @@ class Layout:
     """What a table must hold.
 
     Attributes:
-        pixels: the names of the columns of pixels, in the order wanted; the file may have another.
+        pixels: the names of the columns of pixels, in the order wanted; the file may have another. Empty where all
+            columns that have no other meaning are pixels, in the file's order.
         label: the name of the column of labels, or None where there are none.
         classes: how many classes there are; labels count from 0.
         most_rows: how many rows there can be.
+        texts: the names of columns that are read as texts: ids, and labels that are words.
+        ignored: the names of columns that may be there and mean nothing.
+        pixel_count: how many pixels there must be where `pixels` is empty.
     """
 
     pixels: Sequence[str]
     label: str | None
     classes: int
     most_rows: int
+    texts: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    pixel_count: int = 0
 
     @property
     def columns(self) -> list[str]:
         """The names of all columns."""
-        return [*([] if self.label is None else [self.label]), *self.pixels]
+        return [*([] if self.label is None else [self.label]), *self.texts, *self.pixels]
 
 
 def read(stream: BinaryIO, where: str, layout: Layout, remedy: str) -> tuple[np.ndarray, np.ndarray]:
@@ -59,9 +68,22 @@ def read(stream: BinaryIO, where: str, layout: Layout, remedy: str) -> tuple[np.
     Raises:
         UserError: names the line (the header is line 1) and column of the first thing that is wrong.
     """
-    header, blocks = _header_and_blocks(stream, where, remedy)
+    pixels, labels, _ = read_with_texts(stream, where, layout, remedy)
+    return pixels, labels
+
+
+def read_with_texts(
+    stream: BinaryIO, where: str, layout: Layout, remedy: str
+) -> tuple[np.ndarray, np.ndarray, dict[str, list[str]]]:
+    """Parse as `read` does; returns also the texts of each of the layout's columns of texts."""
+    header, blocks = _header_and_blocks(buffered(stream), where, remedy)
+    layout = _with_pixels(layout, header, where, remedy)
     order = _order(header, layout.columns, where, remedy)
     label = None if layout.label is None else order.pop(0)
+    texts: dict[str, list[str]] = {name: [] for name in layout.texts}
+    if layout.texts:
+        blocks = _without_texts(blocks, header, dict(zip(layout.texts, order, strict=False)), texts, where, remedy)
+        order = order[len(layout.texts) :]
     pixels, labels = [], [np.empty(0, np.int64)]
     line = 2
     with contextlib.closing(read_ahead(blocks)) as ahead:
@@ -80,7 +102,54 @@ def read(stream: BinaryIO, where: str, layout: Layout, remedy: str) -> tuple[np.
                 raise UserError(f"{where} has more than {layout.most_rows:,} rows; it is not Kaggle's: {remedy}")
     if not pixels:
         raise UserError(f"{where}, line 2: there are no rows below the header; {remedy}")
-    return np.concatenate(pixels), np.concatenate(labels)
+    return np.concatenate(pixels), np.concatenate(labels), texts
+
+
+def _with_pixels(layout: Layout, header: list[str], where: str, remedy: str) -> Layout:
+    """Return the layout with what this file's columns of pixels are called, and the ignored ones that it has."""
+    texts = (*layout.texts, *(name for name in layout.ignored if name in header))
+    if layout.pixels or not layout.pixel_count:
+        return dataclasses.replace(layout, texts=texts)
+    pixels = [name for name in header if name != layout.label and name not in texts]
+    if len(pixels) != layout.pixel_count:
+        raise UserError(
+            f"{where}, line 1: {len(pixels)} columns of pixels, but the images have {layout.pixel_count}; {remedy}"
+        )
+    return dataclasses.replace(layout, pixels=pixels, texts=texts)
+
+
+def _without_texts(
+    blocks: Iterator[bytes],
+    header: Sequence[str],
+    places: dict[str, int],
+    texts: dict[str, list[str]],
+    where: str,
+    remedy: str,
+) -> Iterator[bytes]:
+    """Yield the blocks with a 0 in place of each text, and keep the texts."""
+    last, line = max(places.values()), 1
+    for block in blocks:
+        lines = block[:-1].split(b"\n")
+        for number, row in enumerate(lines):
+            line += 1
+            if b'"' in row:
+                fields = [one.encode() for one in next(csv.reader([row.decode("utf-8", "replace")]), [])]
+            else:
+                fields = row.split(b",", last + 1)
+            if not row.strip() or len(fields) <= last:
+                if not row.strip():
+                    raise UserError(f"{where}, line {line}: the line is empty; {remedy}")
+                raise UserError(
+                    f"{where}, line {line}: {len(fields)} columns, but the header has {len(header)}; {remedy}"
+                )
+            for name, place in places.items():
+                text = fields[place].strip().decode("utf-8", "replace")
+                if not text:
+                    raise UserError(f"{where}, line {line}, column {place + 1} {name!r}: the field is empty; {remedy}")
+                texts[name].append(text)
+                fields[place] = b"0"
+            lines[number] = b",".join(fields)
+        yield b"\n".join(lines) + b"\n"
 
 
 def _labels(column: np.ndarray, layout: Layout, first: int, where: str, remedy: str) -> np.ndarray:

@@ -6,6 +6,7 @@ import pathlib
 import re
 import zipfile
 from collections.abc import Iterator
+from typing import Any
 
 from kit.errors import UserError
 
@@ -13,15 +14,18 @@ LARGEST_DIRECTORY = 1 << 20  # bytes; Kaggle's bundles hold a handful of files
 
 
 @contextlib.contextmanager
-def opened(file: io.BufferedReader) -> Iterator[zipfile.ZipFile]:
-    """Open a zip for reading.
+def opened(file: Any, largest_directory: int | None = None) -> Iterator[zipfile.ZipFile]:
+    """Open a zip for reading; one whose directory has more bytes than `largest_directory` is refused.
 
     Raises:
         Exception: of the many types that `zipfile` raises for what is damaged.
     """
-    with _Reader(file.raw) as reader, zipfile.ZipFile(reader) as archive:
-        reader.directory_read = True
-        yield archive
+    with _Reader(getattr(file, "raw", file)) as reader:
+        reader.largest_directory = largest_directory or LARGEST_DIRECTORY
+        archive = zipfile.ZipFile(reader)
+        with archive:
+            reader.directory_read = True
+            yield archive
 
 
 def member(path: pathlib.Path, archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
@@ -63,12 +67,21 @@ class _Reader(io.BufferedReader):
     """What `zipfile` reads a zip through, which takes a directory of any size into memory."""
 
     directory_read = False
+    largest_directory = LARGEST_DIRECTORY
 
     def read(self, size: int | None = -1) -> bytes:
         if self.directory_read:
             return super().read(size)
-        most = LARGEST_DIRECTORY + 1
-        content = super().read(most if size is None or size < 0 else min(size, most))
+        most = self.largest_directory + 1
+        wanted = most if size is None or size < 0 else min(size, most)
+        # As many bytes as are asked for are set aside before the first is read.
+        content = super().read(wanted if wanted <= LARGEST_DIRECTORY + 1 else min(wanted, self._left() + 1))
         if len(content) == most:
             raise zipfile.BadZipFile("its directory is too large")
         return content
+
+    def _left(self) -> int:
+        place = self.tell()
+        end = self.seek(0, io.SEEK_END)
+        self.seek(place)
+        return end - place

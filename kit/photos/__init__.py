@@ -1,7 +1,7 @@
 """A person's own photos, scans and drawings of any size, made into what a competition's networks take.
 
-A competition with one channel is one of drawings: the drawing is found, freed of paper, light and colour, and placed as
-MNIST's digits were. One with three channels is one of photos: the photo's middle square, made small.
+For a competition of handwriting the drawing is found, freed of paper, light and colour, and placed as MNIST's digits
+were. For all others the photo is made small as the competition's own images are: its middle, or all of it on black.
 """
 
 import os
@@ -43,7 +43,7 @@ def prepare(path: str | os.PathLike[str], competition: Competition) -> Photo:
 
     Args:
         path: PNG, JPEG, WebP, GIF, BMP or TIFF; colour or grey, transparent or not, turned as its EXIF data say.
-        competition: for one of drawings, dark on light or light on dark in any colour, in even or uneven light: the
+        competition: for one of handwriting, dark on light or light on dark in any colour, in even or uneven light: the
             largest shape with the strokes that belong to it.
 
     Returns:
@@ -60,12 +60,14 @@ def prepare(path: str | os.PathLike[str], competition: Competition) -> Photo:
     height, width, channels = competition.image_shape
     upright = files.upright(path)
     original = files.small(upright)
-    if channels == 1:
+    if competition.handwriting:
         ink, box = drawing.find(np.asarray(original, np.float32), path)
-        image = drawing.placed(ink, (height, width))[..., None]
+        image = np.repeat(drawing.placed(ink, (height, width))[..., None], channels, axis=2)
     else:
-        image, box = _middle(upright, original, (height, width))
-    return Photo(path, np.asarray(original), image, box)
+        plain = upright if channels == 3 else upright.convert("L")
+        fit = _middle if competition.fit == "crop" else _whole
+        image, box = fit(plain, original, (height, width))
+    return Photo(path, np.asarray(original), image.reshape(competition.image_shape), box)
 
 
 def _middle(
@@ -79,3 +81,13 @@ def _middle(
     left, top = (original.width - share * shape[1]) / 2, (original.height - share * shape[0]) / 2
     box = (round(left), round(top), round(left + share * shape[1]), round(top + share * shape[0]))
     return np.asarray(image), box
+
+
+def _whole(
+    upright: "Image.Image", original: "Image.Image", shape: tuple[int, int]
+) -> tuple[np.ndarray, tuple[int, int, int, int]]:
+    """Make the whole photo small, on black where it has other proportions than the shape."""
+    from PIL import Image, ImageOps
+
+    image = ImageOps.pad(upright, (shape[1], shape[0]), Image.Resampling.LANCZOS)
+    return np.asarray(image), (0, 0, original.width, original.height)

@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kit import yaml_files
 from kit.errors import UserError
 from kit.recipes import files
 from kit.recipes.files import EXTENDS, PLAN_FIELDS
@@ -86,7 +87,7 @@ def resolve(
             training. Names the file, the member and the field.
     """
     path = files.locate(config, competition) if config is not None else None
-    file = files.mapping(path) if path else {}
+    file = yaml_files.mapping(path) if path else {}
     if not is_plan(file):
         if seeds is None:
             return None

@@ -54,6 +54,12 @@ class Recipe(pydantic.BaseModel):
     unfreeze: int = _field("network", 0, "fine-tune the last N frozen blocks in a second stage; 0: none", 0)
     unfreeze_epochs: int = _field("network", 0, "how many of the epochs are that second stage; 0: half", 0)
     unfreeze_factor: float = _field("network", 0.1, "learning rate of unfrozen layers, as a multiple", 0)
+    cache_features: Literal["auto", "off"] = _field(
+        "network", "auto", "compute what frozen layers give once an image, and keep it beside the data"
+    )
+    feature_copies: int = _field(
+        "network", 0, "augmented copies an image whose features are kept; 0: augmented ones are not", 0, 1000
+    )
 
     epochs: int = _field("optimisation", 10, "passes over the training images", 1, 100_000)
     batch_size: int = _field("optimisation", 128, "images a step, over all devices together", 1)
@@ -187,6 +193,12 @@ class Recipe(pydantic.BaseModel):
     def split_fields(self) -> tuple[str, ...]:
         """The names of the fields that decide which images train and which validate."""
         return "folds", "split_seed", "held_out_share" if self.folds else "validation_share"
+
+    @property
+    def augments(self) -> bool:
+        """Whether the training images are augmented."""
+        amounts = self.shift, self.rotate, self.zoom, self.shear, self.elastic, self.cutout
+        return any(amounts) or self.flip != "none"
 
     @property
     def validates(self) -> bool:

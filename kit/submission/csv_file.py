@@ -5,7 +5,7 @@ import hashlib
 import io
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,11 @@ import numpy as np
 from kit import files
 from kit.competitions import Competition
 from kit.errors import UserError
+from kit.metrics import FLOOR, ROUNDING
 from kit.submission.sample_submission import SampleSubmission, of
 
 ROW_BYTES = 80  # of a row at most, id and class name: what is larger is another file
+MORE_BYTES = 24  # of every further probability
 SHOWN = 40
 
 
@@ -28,11 +30,13 @@ class Checked:
         path: the file.
         content: its bytes, those that were checked.
         labels: (m,) int64, the predicted classes in the order of the sample submission.
+        probabilities: (m, classes) float64 where the submission holds probabilities, else None.
     """
 
     path: pathlib.Path
     content: bytes
     labels: np.ndarray
+    probabilities: np.ndarray | None = None
 
     @property
     def sha256(self) -> str:
@@ -44,29 +48,48 @@ class Checked:
         return np.bincount(self.labels, minlength=classes) / len(self.labels)
 
 
-def write(path: pathlib.Path, competition: Competition, test_ids: np.ndarray, labels: np.ndarray) -> None:
-    """Write a submission as the competition wants it: UTF-8, "\\n", class names in the label column.
+def write(path: pathlib.Path, competition: Competition, test_ids: np.ndarray, predicted: np.ndarray) -> None:
+    """Write a submission as the competition wants it: UTF-8, "\\n", labels or probabilities.
 
     Args:
         path: where; folders on the way are made, and a file there is replaced.
-        competition: whose columns and class names.
-        test_ids: (m,) integers, in the order of the sample submission.
-        labels: (m,) integers, the predicted classes.
+        competition: whose columns and classes.
+        test_ids: (m,) integers or texts, in the order of the sample submission.
+        predicted: probabilities, float (m, classes); for a competition of labels (m,) integers do as well.
 
     Raises:
-        ValueError: ids and labels differ in number, or a label is not one of the classes.
+        ValueError: ids and predictions differ in number, or a label is not one of the classes.
         OSError: the disk is full; a file that was there is as it was.
     """
-    test_ids, labels = np.asarray(test_ids), np.asarray(labels)
-    if test_ids.ndim != 1 or test_ids.shape != labels.shape:
-        raise ValueError(f"{test_ids.shape} ids and {labels.shape} labels: one label for each id is needed.")
-    if labels.dtype.kind not in "ui" or np.any(labels >= competition.classes) or np.any(labels < 0):
-        raise ValueError(f"labels must be integers from 0 to {competition.classes - 1}.")
-    names = np.array(competition.class_names, dtype=object)[labels]
+    test_ids, predicted = np.asarray(test_ids), np.asarray(predicted)
+    if test_ids.ndim != 1 or predicted.shape not in (test_ids.shape, (len(test_ids), competition.classes)):
+        raise ValueError(
+            f"{test_ids.shape} ids and {predicted.shape} labels or rows of probabilities: one for each id is needed."
+        )
+    rows: Iterable[tuple[Any, ...]]
+    if competition.predicts == "label":
+        rows = zip(test_ids.tolist(), _texts(competition, predicted), strict=True)
+    else:
+        if predicted.ndim != 2:
+            raise ValueError(f"{competition.name} takes probabilities (m, {competition.classes}), not labels.")
+        # A probability of 0 or 1 that is wrong costs without bound; the kit's own log-loss counts no less either.
+        numbers = np.clip(predicted.astype(np.float64), float(FLOOR), 1 - float(FLOOR))
+        if competition.predicts == "probability":
+            numbers = numbers[:, [competition.class_names.index(competition.probability_of)]]
+        texts = ([f"{number:.8g}" for number in row] for row in numbers.tolist())
+        rows = ((one, *row) for one, row in zip(test_ids.tolist(), texts, strict=True))
     with files.replacing(path) as fresh, fresh.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow([competition.id_column, competition.label_column])
-        table.writerows(zip(test_ids.tolist(), names.tolist(), strict=True))
+        table.writerow(competition.columns)
+        table.writerows(rows)
+
+
+def _texts(competition: Competition, predicted: np.ndarray) -> list[str]:
+    """Return what stands for each predicted class."""
+    labels = predicted.argmax(axis=1) if predicted.ndim == 2 else predicted
+    if labels.dtype.kind not in "ui" or np.any(labels >= competition.classes) or np.any(labels < 0):
+        raise ValueError(f"labels must be integers from 0 to {competition.classes - 1}.")
+    return [str(text) for text in np.array(competition.label_texts, dtype=object)[labels].tolist()]
 
 
 def check(path: str | pathlib.Path, competition: Competition, sample_submission: Any) -> Checked:
@@ -89,15 +112,21 @@ def check(path: str | pathlib.Path, competition: Competition, sample_submission:
     content = _read(path, wanted)
     rows = _rows(path, content, competition)
     _check_header(path, rows, wanted)
-    classes = {name: number for number, name in enumerate(competition.class_names)}
+    classes = {name: number for number, name in enumerate(competition.label_texts)}
     labels = np.empty(len(wanted.ids), np.int64)
+    numbers = np.empty((len(wanted.ids), len(wanted.columns) - 1)) if competition.predicts != "label" else None
     place = 0
     for place, (line, fields) in enumerate(rows, 1):
-        if len(fields) != 2:
-            raise UserError(f"{_at(path, line)} has {_columns(len(fields))}, not 2; {_again(competition)}")
-        name, label = fields
+        if len(fields) != len(wanted.columns):
+            raise UserError(
+                f"{_at(path, line)} has {_columns(len(fields))}, not {len(wanted.columns)}; {_again(competition)}"
+            )
+        name, label = fields[:2]
         if place > len(wanted.ids) or name != wanted.ids[place - 1]:
             raise _wrong_id(path, line, name, place, wanted, competition)
+        if numbers is not None:
+            numbers[place - 1] = _numbers(path, line, fields[1:], wanted, competition)
+            continue
         if label not in classes:
             raise _wrong_label(path, line, label, competition)
         labels[place - 1] = classes[label]
@@ -106,7 +135,35 @@ def check(path: str | pathlib.Path, competition: Competition, sample_submission:
             f"{path} has {place:,} rows and {wanted.place} has {len(wanted.ids):,}; the first missing "
             f"{wanted.columns[0]} is {wanted.ids[place]}; {_again(competition)}"
         )
-    return Checked(path, content, labels)
+    if numbers is None:
+        return Checked(path, content, labels)
+    if competition.predicts == "probability":
+        of_class = competition.class_names.index(competition.probability_of)
+        numbers = np.hstack([1 - numbers, numbers] if of_class else [numbers, 1 - numbers])
+    return Checked(path, content, numbers.argmax(axis=1), numbers)
+
+
+def _numbers(
+    path: pathlib.Path, line: int, fields: list[str], wanted: SampleSubmission, competition: Competition
+) -> list[float]:
+    """Return a row's probabilities."""
+    row = []
+    for column, field in zip(wanted.columns[1:], fields, strict=True):
+        try:
+            number = float(field)
+        except ValueError:
+            number = float("nan")
+        if not 0 <= number <= 1:
+            raise UserError(
+                f"{_at(path, line)}, column {column}: {_short(field)} is not a probability from 0 to 1; "
+                f"{_again(competition)}"
+            )
+        row.append(number)
+    if len(row) > 1 and abs(sum(row) - 1) > ROUNDING:
+        raise UserError(
+            f"{_at(path, line)}: its probabilities add up to {sum(row):.4f}, not to 1; {_again(competition)}"
+        )
+    return row
 
 
 def _read(path: pathlib.Path, wanted: SampleSubmission) -> bytes:
@@ -114,7 +171,7 @@ def _read(path: pathlib.Path, wanted: SampleSubmission) -> bytes:
         if path.is_dir() or not os.path.lexists(path):
             what = "is a folder" if path.is_dir() else "is missing"
             raise UserError(f"{path} {what}; give a submission CSV, or train: `python -m kit.train`.")
-        size, most = path.stat().st_size, ROW_BYTES * (len(wanted.ids) + 100)
+        size, most = path.stat().st_size, (ROW_BYTES + MORE_BYTES * (len(wanted.columns) - 2)) * (len(wanted.ids) + 100)
         if size > most:
             raise UserError(
                 f"{path} has {size / 1e6:,.1f} MB, more than {len(wanted.ids):,} rows can have; is it the submission?"
@@ -167,7 +224,7 @@ def _check_header(path: pathlib.Path, rows: Iterator[tuple[int, list[str]]], wan
     if tuple(header) == wanted.columns:
         return
     right = ",".join(wanted.columns)
-    if len(header) == 2 and (header[0] in wanted.ids[:1] or header[0].isdigit()):
+    if len(header) == len(wanted.columns) and (header[0] in wanted.ids[:1] or header[0].isdigit()):
         raise UserError(f"{path}, row 1 is a prediction, not the header; put the line {right} before it.")
     if sorted(header) == sorted(wanted.columns):
         raise UserError(f"{path}, row 1: the columns are swapped; the order is {right}.")
@@ -197,11 +254,11 @@ def _wrong_id(
 
 def _wrong_label(path: pathlib.Path, line: int, label: str, competition: Competition) -> UserError:
     where = f"{_at(path, line)}, column {competition.label_column}"
-    known = f"{competition.class_names[0]} … {competition.class_names[-1]}"
+    known = f"{competition.label_texts[0]} … {competition.label_texts[-1]}"
     if not label.strip():
         return UserError(f"{where} is empty; every row needs a class, {known}.")
     plain = label.strip().lower().removesuffix(".0").lstrip("+")
-    near = next((name for name in competition.class_names if name.lower() == plain), None)
+    near = next((name for name in competition.label_texts if name.lower() == plain), None)
     hint = f"; write {near}" if near else f"; the classes are {known}"
     return UserError(f"{where}: {_short(label)} is not a class{hint}.")
 

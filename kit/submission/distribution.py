@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from kit.competitions import Competition, PixelTables
+from kit.competitions import ClassFolders, Competition, FileNames, ImageArchives, PixelTables
 from kit.errors import UserError
 
 FACTOR, DEVIATIONS = 2, 5
@@ -21,32 +21,41 @@ def training_shares(competition: Competition, data_dir: str | pathlib.Path = "da
         The shares, or None where the files are missing or damaged: to train on them is a matter of its own.
     """
     from kit.loaders import kaggle_files
+    from kit.loaders.layouts import class_folders, file_names
+    from kit.loaders.tree import Tree, buffered
 
     files = kaggle_files.locate(competition, data_dir)
     if files is None:
         return None
-    layout = competition.files
+    served = competition.files
     try:
-        if isinstance(layout, PixelTables):
-            with files.open(layout.train) as stream:
-                counts = _count(stream, competition, first=True)
+        if isinstance(served, ClassFolders | FileNames):
+            labelled = class_folders.labelled if isinstance(served, ClassFolders) else file_names.labelled
+            assert isinstance(files, Tree)
+            counts = np.bincount(labelled(competition, files)[1], minlength=competition.classes)
         else:
-            with files.open(layout.labels) as stream:
-                counts = _count(stream, competition, first=False)
+            name = served.train if isinstance(served, PixelTables) else served.labels
+            column = "label" if isinstance(served, ImageArchives) else served.label_column
+            with files.open(name) as stream:
+                counts = _count(buffered(stream), competition, column)
     except UserError:
         return None
     return counts / counts.sum() if counts.sum() else None
 
 
-def _count(stream: BinaryIO, competition: Competition, first: bool) -> np.ndarray:
-    """Count each class in a table's first column, or in what follows it; nothing in what cannot be such a table."""
-    counts = dict.fromkeys((name.encode() for name in competition.class_names), 0)
-    stream.readline(LONGEST_ROW)
+def _count(stream: BinaryIO, competition: Competition, column: str) -> np.ndarray:
+    """Count each class in a table's column; nothing in what cannot be such a table."""
+    counts = dict.fromkeys((name.encode() for name in competition.label_texts), 0)
+    header = [name.strip() for name in stream.readline(LONGEST_ROW).removeprefix(b"\xef\xbb\xbf").split(b",")]
+    if column.encode() not in header:
+        return np.zeros(competition.classes, int)
+    place = header.index(column.encode())
     for _ in range(MOST_ROWS):
         row = stream.readline(LONGEST_ROW)
         if not row:
             return np.array(list(counts.values()))
-        label = (row.partition(b",")[0] if first else row.partition(b",")[2]).strip()
+        fields = row.split(b",", place + 1)
+        label = fields[place].strip().strip(b'"') if place < len(fields) else b""
         if label not in counts or len(row) == LONGEST_ROW:
             break
         counts[label] += 1

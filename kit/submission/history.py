@@ -4,9 +4,10 @@ import pathlib
 import sys
 from dataclasses import dataclass
 
-from kit import files, tracking
+from kit import competitions, files, metrics, tracking
 from kit.errors import Failure, UserError, printable
 from kit.kaggle_client import Kaggle, Retries, Submission
+from kit.metrics import METRICS, Metric
 from kit.submission.following import Report, recorded, waiting
 from kit.submission.ledger import Ledger, Line
 from kit.submission.sending import find, reconcile
@@ -52,7 +53,7 @@ def show(competition: str | None = None, *, report: Report = print, retries: Ret
                     listed = reconcile(kaggle, ledger, name)
             except (UserError, Failure) as error:
                 _note(error)
-        entries = best_first(ledger.lines(name), listed)
+        entries = best_first(ledger.lines(name), listed, metrics.named(competitions.get(name).metric))
         report(f"{name}\n{table(entries)}")
         if figure := draw(entries, name):
             report(f"figure: {figure}")
@@ -72,7 +73,7 @@ def _note(error: Exception) -> None:
     print(f"note: scores as last known; {printable(error)}", file=sys.stderr)
 
 
-def best_first(lines: list[Line], listed: list[Submission]) -> list[Entry]:
+def best_first(lines: list[Line], listed: list[Submission], metric: Metric = METRICS["accuracy"]) -> list[Entry]:
     """Join the ledger's lines with Kaggle's list; best public score first, then those without, newest first."""
     entries, known = [], set()
     for line in lines:
@@ -89,7 +90,12 @@ def best_first(lines: list[Line], listed: list[Submission]) -> list[Entry]:
             status = f"{one.status}, sent from elsewhere"
             entries.append(Entry(time, one.file_name, one.message, status, None, one.public_score))
     entries.sort(key=lambda entry: entry.time, reverse=True)
-    return sorted(entries, key=lambda entry: -1.0 if entry.public_score is None else entry.public_score, reverse=True)
+    unknown = float("-inf")
+    return sorted(
+        entries,
+        key=lambda entry: unknown if entry.public_score is None else metric.gain(entry.public_score),
+        reverse=True,
+    )
 
 
 def table(entries: list[Entry]) -> str:

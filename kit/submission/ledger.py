@@ -76,7 +76,7 @@ class Line:
         more: columns that the person has added.
     """
 
-    competition: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9-]{0,99}$")]
+    competition: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,99}$")]
     file: Text
     sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")]
     run: Text

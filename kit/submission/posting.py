@@ -94,8 +94,12 @@ def submit(
     if dry_run:
         for doubt in [*prepared.doubts, *sent_before(prepared, ledger, [])]:
             report(f"check: {doubt}.")
+        if prepared.competition.code_only:
+            report(f"check: {notebooks_only(prepared.competition)}")
         report("dry run: nothing was sent.")
         return Result(prepared)
+    if prepared.competition.code_only:
+        raise UserError(notebooks_only(prepared.competition))
 
     def confirmed(doubts: list[str]) -> bool:
         for doubt in doubts:
@@ -118,6 +122,15 @@ def submit(
     if wait:
         line, listed = following.score(kaggle, ledger, line, report)
     return Result(prepared, line, listed)
+
+
+def notebooks_only(competition: Competition) -> str:
+    """Say what to do where Kaggle takes no CSV."""
+    return (
+        f"{competition.name} takes notebooks only, no CSV: train in a Kaggle notebook with the competition's data "
+        f"(`python -m kit.remote` trains there), let it write submission.csv, "
+        f"and submit its output on {competition.page}."
+    )
 
 
 def _submissions_left(limits: Limits | None, listed: list[Submission], competition: Competition) -> str:

@@ -45,10 +45,10 @@ class Prepared:
             f"file:        {line.file}, {len(self.checked.labels):,} rows, SHA-256 {line.sha256[:8]}…",
             f"run:         {line.run or 'none; where these predictions come from is not known'}",
         ]
-        if self.metrics and line.validation_accuracy is not None:
-            error = self.metrics.standard_error
-            measured = f"{line.validation_accuracy:.5f}" + (f" ± {error:.5f}" if error else "")
-            lines.append(f"             {provenance.accuracy_name(self.metrics)} {measured}")
+        if self.metrics and self.metrics.score is not None:
+            error = self.metrics.score_error
+            measured = f"{self.metrics.score:.5f}" + (f" ± {error:.5f}" if error else "")
+            lines.append(f"             {provenance.score_name(self.metrics)} {measured}")
         lines.append(f"message:     {line.message}")
         shares = self.checked.shares(self.competition.classes)
         lines.append(distribution.table(shares, self.training_shares, self.competition))
@@ -87,7 +87,7 @@ def prepare(
         file=printable(path.as_posix()),
         sha256=checked.sha256,
         run=printable(run.name) if run else "",
-        validation_accuracy=reached.validation_accuracy if reached else None,
+        validation_accuracy=reached.validation_accuracy if reached and reached.metric == "accuracy" else None,
         message=" ".join(printable(message or provenance.message(run, reached, path)).split()),
     )
     return Prepared(chosen, checked, line, run, reached, shares, warnings, doubts)

@@ -10,6 +10,8 @@ from kit.errors import Failure, UserError
 from kit.submission.csv_file import Checked
 from kit.tracking import Metrics, Run
 
+TOLERANCE = 1e-5  # between probabilities and their texts
+
 
 def competition_of(path: pathlib.Path) -> str | None:
     """Return the name of the competition in whose folder `submissions/<competition>/` the CSV lies, or None."""
@@ -78,6 +80,9 @@ def differing_rows(run: Run, checked: Checked, competition: Competition) -> int:
     if not predicted.all():
         row = int(np.argmin(predicted))
         raise UserError(f"{where}, row {row}: nothing is predicted for this image; train the run again.")
+    if checked.probabilities is not None:
+        far = np.abs(np.asarray(probabilities, np.float64) - checked.probabilities) > TOLERANCE
+        return int(np.count_nonzero(far.any(axis=1)))
     return int(np.count_nonzero(probabilities.argmax(axis=1) != checked.labels))
 
 
@@ -110,11 +115,11 @@ def message(run: Run | None, reached: Metrics | None, path: pathlib.Path) -> str
     """Return a submission's description where none is given: network, accuracy and data, or the file's name."""
     if run is None or reached is None:
         return path.stem
-    accuracy = reached.validation_accuracy
-    measured = f", {accuracy_name(reached)} {accuracy:.5f}" if accuracy is not None else ""
+    measured = f", {score_name(reached)} {reached.score:.5f}" if reached.score is not None else ""
     return f"{reached.model}{measured}, data: {reached.source}"
 
 
-def accuracy_name(reached: Metrics) -> str:
-    """Say what `validation_accuracy` is: out of fold where there were folds."""
-    return f"out-of-fold accuracy of {reached.folds} folds" if reached.folds > 1 else "validation accuracy"
+def score_name(reached: Metrics) -> str:
+    """Say what a run's `score` is: out of fold where there were folds."""
+    name = reached.metric
+    return f"out-of-fold {name} of {reached.folds} folds" if reached.folds > 1 else f"validation {name}"

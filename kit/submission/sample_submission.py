@@ -23,12 +23,12 @@ class SampleSubmission:
 
     Attributes:
         place: where this is from, as a path or a description.
-        columns: (id column, label column).
+        columns: the header.
         ids: the ids as text, in their order.
     """
 
     place: str
-    columns: tuple[str, str]
+    columns: tuple[str, ...]
     ids: list[str]
 
     @functools.cached_property
@@ -66,7 +66,7 @@ def of(given: Any, competition: Competition) -> SampleSubmission:
             return _parse(files.content(path, LARGEST), str(path), competition)
         except OSError as error:
             raise UserError(f"{path} cannot be read ({error.strerror}); give the sample submission.") from None
-    columns = (competition.id_column, competition.label_column)
+    columns = competition.columns
     if hasattr(given, "columns"):
         ids = given[competition.id_column]
         return SampleSubmission("the sample submission", columns, [str(one) for one in ids.tolist()])
@@ -74,13 +74,13 @@ def of(given: Any, competition: Competition) -> SampleSubmission:
 
 
 def _parse(content: bytes, place: str, competition: Competition) -> SampleSubmission:
-    columns = (competition.id_column, competition.label_column)
+    columns = competition.columns
     ids = []
     try:
         reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
         right = tuple(next(reader, ())) == columns
         for row in reader:
-            right = right and len(row) == 2
+            right = right and len(row) == len(columns)
             if not right:
                 break
             ids.append(row[0])

@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from kit import competitions, tracking
+from kit import competitions, metrics, tracking
 from kit.competitions import Competition
 from kit.errors import UserError, printable
 from kit.submission import provenance
@@ -23,11 +23,13 @@ class Candidate:
     Attributes:
         run, metrics: the run and its `metrics.json`.
         accuracy: its validation accuracy, 0 to 1.
+        gain: its validation score by the competition's metric; higher is better.
     """
 
     run: Run
     metrics: Metrics
     accuracy: float
+    gain: float
 
 
 def choose(
@@ -132,9 +134,10 @@ def candidates(competition: Competition) -> list[Candidate]:
             reached = provenance.guard_against_leaks(run, competition)
         except UserError:
             continue
-        if reached.validation_accuracy is not None:
-            found.append(Candidate(run, reached, reached.validation_accuracy))
-    return sorted(found, key=lambda candidate: candidate.accuracy, reverse=True)
+        if reached.validation_accuracy is not None and reached.score is not None:
+            gain = metrics.named(reached.metric).gain(reached.score)
+            found.append(Candidate(run, reached, reached.validation_accuracy, gain))
+    return sorted(found, key=lambda candidate: candidate.gain, reverse=True)
 
 
 def best_run(competition: Competition) -> Run:
@@ -155,11 +158,17 @@ def best_run(competition: Competition) -> Run:
 def better(run: Run, reached: Metrics, competition: Competition) -> list[str]:
     """Name the best run where it is better than `run`."""
     first = next(iter(candidates(competition)), None)
-    own = reached.validation_accuracy
-    if first is None or own is None or first.accuracy <= own or first.run.folder.resolve() == run.folder.resolve():
+    metric, own = metrics.named(reached.metric), reached.score
+    if (
+        first is None
+        or own is None
+        or first.gain <= metric.gain(own)
+        or first.run.folder.resolve() == run.folder.resolve()
+    ):
         return []
-    error = first.metrics.standard_error
+    error = first.metrics.score_error
     return [
-        f"run {first.run.name} has a better validation accuracy, {first.accuracy:.5f} ± {error or 0:.5f}; "
+        f"run {first.run.name} has a better validation {metric.name}, {metric.gain(first.gain):.5f} ± "
+        f"{error or 0:.5f}; "
         "`python -m kit.submit --best` sends it"
     ]

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
+from kit import competitions, metrics
 from kit.errors import Failure, UserError
 from kit.kaggle_client import AnswerLost, Kaggle, Submission
 from kit.submission.ledger import NOT_LISTED, NOT_SENT, OPEN, PENDING, SENDING, Ledger, Line
@@ -182,8 +183,10 @@ def standing(line: Line, listed: list[Submission]) -> str:
     if own is None or len(scores | {line.reference: own}) == 1:
         return "your first score here"
     others = [score for reference, score in scores.items() if reference != line.reference]
-    place = 1 + sum(score > own for score in others)
-    return f"place {place} of your {len(others) + 1} scores here, the best is {max([own, *others]):.5f}"
+    metric = metrics.named(competitions.get(line.competition).metric)
+    place = 1 + sum(metric.gain(score) > metric.gain(own) for score in others)
+    best = max([own, *others], key=metric.gain)
+    return f"place {place} of your {len(others) + 1} scores here, the best is {best:.5f}"
 
 
 def _age(line: Line) -> float:

@@ -43,6 +43,14 @@ class Begun(Protocol):
     def figures(self) -> pathlib.Path:
         """Its PNGs."""
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether a session on another machine works at it."""
+
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on with it."""
+
     def config(self) -> Config:
         """What it is."""
 
@@ -115,6 +123,8 @@ def _renamed(run: Any, name: str) -> Any:
 def _check_free(run: Begun, config: Config, existing: Existing) -> None:
     if run.state == "absent":
         _check_empty(run.folder)
+    elif run.elsewhere:
+        raise _Taken(f"{run.folder} is being trained on Kaggle: `{run.resume_command}`; or take another --name.")
     elif run.state == "complete":
         raise _Taken(f"{run.folder} exists already; take another --name, or remove it.")
     elif existing == "restart":

@@ -35,6 +35,7 @@ class Run:
 
     OOF: ClassVar[str] = "oof.npy"
     TEST: ClassVar[str] = "test.npy"
+    REMOTE: ClassVar[str] = "remote.json"
 
     @property
     def name(self) -> str:
@@ -65,15 +66,44 @@ class Run:
     def state(self) -> State:
         """How far the run has come: "absent"; "begun"; "trained", so that only figures or CSV lack; "complete"."""
         if not os.path.exists(self.folder / "config.yaml"):
-            return "absent"
+            return "begun" if self.elsewhere else "absent"
         if not os.path.exists(self.folder / "metrics.json"):
             return "begun"
         return "trained" if os.path.exists(self.working) else "complete"
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether the run was begun on Kaggle, and nothing of it is here yet; see `kit.remote`."""
+        there = os.path.exists(self.folder / self.REMOTE)
+        return there and not os.path.exists(self.folder / "config.yaml")
+
+    @property
     def resume_command(self) -> str:
-        """The command that goes on with the run, ready to be pasted."""
-        return f"python -m kit.train --resume --competition {self.competition} --name {shlex.quote(self.name)}"
+        """The command that completes the run, ready to be pasted: the one that began it, but for trainings.
+
+        Raises:
+            UserError: `config.yaml` is damaged.
+        """
+        if self.elsewhere:
+            return f"python -m kit.remote --follow {self.competition}/{shlex.quote(self.name)}"
+        config, name = self.config(), shlex.quote(self.name)
+        if config.kind == "tta" and config.parent:
+            return f"python -m kit.predict {self._beside(config.parent)} --tta"
+        if config.kind != "ensemble" or config.ensemble is None:
+            return f"python -m kit.train --resume --competition {self.competition} --name {name}"
+        made, options = config.ensemble, config.ensemble.options
+        members = made.members
+        if made.method == "snapshot":
+            members = [made.members[0].rpartition(Snapshot.NUMBERED)[0]]
+        flags = [f"--method {made.method}"]
+        flags += ["--geometric"] if options.get("geometric") else []
+        flags += [f"--weights {','.join(map(str, options['weights']))}"] if options.get("weights") else []
+        flags += [f"--seed {made.seed}"] if made.seed else []
+        return " ".join(["python -m kit.ensemble", *map(self._beside, members), *flags, f"--name {name}"])
+
+    def _beside(self, name: str) -> str:
+        """What to type for another run of the same competition."""
+        return shlex.quote(f"{self.competition}/{name}")
 
     def network_path(self, fold: int) -> pathlib.Path:
         """Where the trained network of fold `fold`, counted from 0, lies."""
@@ -97,6 +127,8 @@ class Run:
             UserError: the file is missing or damaged; names the field.
         """
         path = self.folder / "config.yaml"
+        if self.elsewhere:
+            raise UserError(f"{self.folder} is being trained on Kaggle: `{self.resume_command}` brings it here.")
         if not os.path.exists(path):
             raise UserError(f"{path} is missing: {self.folder} is not a run. `python -m kit.runs` shows the runs.")
         return schema.read_yaml(path, Config)
@@ -255,13 +287,14 @@ class Snapshot(Run):
     number: int = 0
     count: int = 1
 
+    NUMBERED: ClassVar[str] = " snapshot "
     OOF: ClassVar[str] = "snapshots-oof.npy"
     TEST: ClassVar[str] = "snapshots-test.npy"
 
     @property
     def name(self) -> str:
         """The run's name and the snapshot's number, counted from 1."""
-        return f"{self.folder.name} snapshot {self.number + 1}"
+        return f"{self.folder.name}{self.NUMBERED}{self.number + 1}"
 
     def metrics(self) -> Metrics:
         """The run's metrics, with this snapshot's share of the time."""

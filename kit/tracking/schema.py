@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, TypeVar
 import pydantic
 import yaml
 
+from kit import yaml_files
 from kit.errors import UserError
-from kit.recipes import files
 from kit.recipes.plan import METHODS, Plan
 from kit.recipes.recipe import FIELDS, Recipe, explanation, shown
 
@@ -146,6 +146,7 @@ class MemberMetrics(_Schema):
 
     validation_accuracy: Share
     validation_log_loss: float
+    validation_score: float | None = None
     weight: float | None = None
 
 
@@ -159,6 +160,8 @@ class Metrics(_Schema):
         seed, split_seed, folds, held_out_share, validation_share: the recipe's.
         validation_accuracy, validation_log_loss: over the images predicted out of fold; None where there are none.
         validation_images: how many these are.
+        metric, validation_score, validation_score_error: where the competition scores by another metric than accuracy:
+            its name, the score on the same images and its standard error.
         selected_on_validation: whether these images also chose the epoch (`checkpoint: best`, `patience`), which makes
             the accuracy a little too high.
         fold_accuracies: of each fold.
@@ -183,6 +186,9 @@ class Metrics(_Schema):
     validation_accuracy: Share | None
     validation_log_loss: float | None = pydantic.Field(ge=0)
     validation_images: Count
+    metric: str = "accuracy"
+    validation_score: float | None = None
+    validation_score_error: float | None = None
     selected_on_validation: bool = False
     fold_accuracies: list[Share] | None = None
     fit_seconds: float = pydantic.Field(ge=0)
@@ -206,6 +212,16 @@ class Metrics(_Schema):
         return math.sqrt(self.validation_accuracy * (1 - self.validation_accuracy) / self.validation_images)
 
     @property
+    def score(self) -> float | None:
+        """The validation score by the competition's metric; None where there is none."""
+        return self.validation_accuracy if self.metric == "accuracy" else self.validation_score
+
+    @property
+    def score_error(self) -> float | None:
+        """The standard error of `score`."""
+        return self.standard_error if self.metric == "accuracy" else self.validation_score_error
+
+    @property
     def split(self) -> dict[str, Any]:
         """The fields that say which images trained and which validated."""
         share = "held_out_share" if self.folds else "validation_share"
@@ -221,7 +237,7 @@ def read_yaml(path: pathlib.Path, schema: type[Schema]) -> Schema:
     Raises:
         UserError: the file is missing, not YAML, or a field is wrong; names file and field.
     """
-    return _checked(files.mapping(path), path, schema)
+    return _checked(yaml_files.mapping(path), path, schema)
 
 
 def read_json(path: pathlib.Path, schema: type[Schema]) -> Schema:

@@ -1,6 +1,7 @@
 """Training batches as a pure function of seed and epoch: what makes a resumed training equal to an unbroken one."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -28,13 +29,21 @@ class Batches:
 
     def epoch(self, epoch: int) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
         """Yield epoch `epoch`'s batches, counted from 0: what `Augment` takes, and targets (size, classes) float32."""
-        rng = np.random.default_rng([self.recipe.seed, self.stream, epoch])
-        order = rng.permutation(len(self.images))
-        numbers = augmentation.draw(self.recipe, len(self.images), self.images.shape[1:], epoch, rng)
+        order, numbers = self.draw(epoch)
         for step in range(self.steps):
             rows = order[step * self.size : (step + 1) * self.size]
             inputs = {"images": self.images[rows], **{name: drawn[rows] for name, drawn in numbers.items()}}
             yield inputs, self.targets[rows]
+
+    def draw(self, epoch: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return epoch `epoch`'s order, the images' numbers (n,), and what augments each image, by its number."""
+        rng = np.random.default_rng([self.recipe.seed, self.stream, epoch])
+        order = rng.permutation(len(self.images))
+        return order, augmentation.draw(self.recipe, len(self.images), self.images.shape[1:], epoch, rng)
+
+    def prepared(self, inputs: dict[str, Any]) -> Any:
+        """What the network takes, from a batch's inputs: images float32 (n, h, w, c), augmented."""
+        return augmentation.Augment(self.recipe.fill_mode, name="augment")(inputs)
 
     def input_shapes(self) -> dict[str, tuple[tuple[int, ...], str]]:
         """Shape without the batch, and dtype, of every input, by name."""
@@ -49,7 +58,7 @@ class Epochs(keras.utils.PyDataset):
     from a generator that batch would be lost.
     """
 
-    def __init__(self, batches: Batches, first: int, last: int):
+    def __init__(self, batches: Any, first: int, last: int):
         super().__init__()
         self.batches, self.first, self.last = batches, first, last
         self._open: tuple[int, Iterator] = (-1, iter(()))

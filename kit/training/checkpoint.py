@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -14,13 +15,14 @@ from kit.tracking import arrays
 ANEW = "remove it to train this fold from its start"
 
 
-def save(path: pathlib.Path, model: keras.Model, progress: dict[str, Any]) -> None:
-    """Write the state of a training model and its optimizer, and `progress` (plain values), whole or not at all.
+def save(path: pathlib.Path, variables: Sequence, progress: dict[str, Any]) -> None:
+    """Write variables of a network and its optimizer, and `progress` (plain values), whole or not at all.
 
-    `model.variables` holds the weights, the batch norms' statistics and the random state of dropout; the optimizer's
-    hold the step, momenta and averages. Order and augmentation need no state: they follow from seed and epoch.
+    The network's hold the weights, the batch norms' statistics and the random state of dropout; the optimizer's hold
+    the step, momenta and averages. Order and augmentation need no state: they follow from seed and epoch.
     """
-    write_arrays(path, {f"variable-{number}": value for number, value in enumerate(_values(model))}, progress)
+    values = [np.asarray(keras.ops.convert_to_numpy(variable)) for variable in variables]
+    write_arrays(path, {f"variable-{number}": value for number, value in enumerate(values)}, progress)
 
 
 def progress(path: pathlib.Path) -> dict[str, Any]:
@@ -32,13 +34,12 @@ def progress(path: pathlib.Path) -> dict[str, Any]:
     return _notes(arrays.read_all(path, ANEW, ["notes"]), path)
 
 
-def load(path: pathlib.Path, model: keras.Model) -> None:
-    """Put the state at `path` into a training model.
+def load(path: pathlib.Path, variables: Sequence) -> None:
+    """Put the state at `path` into the variables that `save` was given, or others like them.
 
     Raises:
         UserError: the file is damaged, or belongs to another network or optimizer.
     """
-    variables = _variables(model)
     named = arrays.read_all(path, ANEW)
     values = [named[name] for name in (f"variable-{number}" for number in range(len(named))) if name in named]
     if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
@@ -75,14 +76,3 @@ def _notes(named: dict[str, np.ndarray], path: pathlib.Path) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError, RecursionError):
         raise UserError(f"{path} is damaged (its history cannot be read); {ANEW}.") from None
     return notes
-
-
-def _variables(model: keras.Model) -> list:
-    # Keras lists metrics among a model's variables, and they begin every epoch anew.
-    of_metrics = {id(variable) for variable in model.metrics_variables}
-    kept = [variable for variable in model.variables if id(variable) not in of_metrics]
-    return kept + list(model.optimizer.variables)
-
-
-def _values(model: keras.Model) -> list[np.ndarray]:
-    return [np.asarray(keras.ops.convert_to_numpy(variable)) for variable in _variables(model)]

@@ -11,6 +11,7 @@ import keras
 
 from kit.errors import UserError
 from kit.recipes.recipe import Recipe
+from kit.zoo.backbones import block_of
 
 _MEMBER = re.compile(r"(?:member\d+_)*")
 
@@ -66,7 +67,7 @@ def check(network: keras.Model, recipe: Recipe) -> None:
 def unfreeze(network: keras.Model, count: int) -> list[keras.Layer]:
     """Unfreeze the last `count` frozen blocks of convolutions, and what is frozen after them; changed in place.
 
-    A block is the convolutions whose names are the same up to the last `_`, as block5_conv1 and block5_conv2. In a
+    A block is the convolutions whose names tell of the same one, as block5_conv1 and block5_conv2. In a
     `combined` network each member's last blocks are unfrozen. Batch norms stay frozen: on a few small steps their
     statistics would drift away from what the weights were trained with.
 
@@ -96,7 +97,7 @@ def _frozen_blocks(network) -> list[list[tuple[str, list]]]:
         blocks = members.setdefault(member, {})
         own = layer.name[len(member) :]
         if "conv" in type(layer).__name__.lower():
-            blocks.setdefault(own.rpartition("_")[0] or own, []).append(layer)
+            blocks.setdefault(block_of(own), []).append(layer)
         elif blocks:
             blocks[list(blocks)[-1]].append(layer)
     return [list(blocks.items()) for blocks in members.values()]

@@ -15,9 +15,9 @@ import numpy as np
 from kit import files, metrics
 from kit.errors import Failure
 from kit.recipes import Recipe
-from kit.training import checkpoint, devices, fine_tuning, norm_statistics, optimizers
-from kit.training.augmentation import Augment
+from kit.training import checkpoint, devices, features, fine_tuning, norm_statistics, optimizers
 from kit.training.batches import Batches, Epochs
+from kit.training.features import FeatureBatches
 from kit.training.inference import predict
 
 
@@ -50,16 +50,22 @@ class CheckpointPaths:
         return self.state.with_name(f"{self.state.stem}-snapshot-{number}.keras")
 
 
-def training_model(network: keras.Model, batches: Batches) -> keras.Model:
-    """Return `network` with the recipe's augmentation before it: one model, and so one compiled step, for both."""
+def training_model(network: keras.Model, batches: Batches | FeatureBatches) -> keras.Model:
+    """Return `network` with the recipe's augmentation before it: one model, and so one compiled step, for both.
+
+    With `FeatureBatches` the network is a head, and features need no augmentation.
+    """
     inputs = {
         name: keras.Input(shape, dtype=dtype, name=name) for name, (shape, dtype) in batches.input_shapes().items()
     }
-    return keras.Model(inputs, network(Augment(batches.recipe.fill_mode, name="augment")(inputs)))
+    return keras.Model(inputs, network(batches.prepared(inputs)))
 
 
 def compiled(
-    network: keras.Model, batches: Batches, epochs: int | None = None, unfrozen: Sequence[keras.Layer] = ()
+    network: keras.Model,
+    batches: Batches | FeatureBatches,
+    epochs: int | None = None,
+    unfrozen: Sequence[keras.Layer] = (),
 ) -> keras.Model:
     """Return the training model, ready for `fit`: with the recipe's optimizer and loss.
 
@@ -85,6 +91,7 @@ def fit(
     paths: CheckpointPaths | None = None,
     started: float | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    cache: features.Cache | None = None,
 ) -> list[dict[str, Any]]:
     """Train `network` in place; afterwards it holds the weights that predict (averaged ones, if the recipe says so).
 
@@ -96,6 +103,7 @@ def fit(
             ends with the weights that an unbroken one would have had.
         started: `time.perf_counter()` at the beginning of this training, if that was before this call.
         callbacks: more callbacks for Keras.
+        cache: where the frozen layers' features may be kept, so that each is computed once; None: nowhere.
 
     Returns:
         The history, one dict an epoch: fold, stage (from 0), epoch (from 1, over all stages), seconds, learning_rate,
@@ -115,17 +123,17 @@ def fit(
         unfrozen = fine_tuning.unfreeze(network, stage.unfreeze)
         if number < reached:
             continue  # its weights are in the state of the stage after it
-        model = compiled(network, batches, stage.epochs, unfrozen)
+        last = progress.begin(number, stage.epochs, cache)
+        trained, data = progress.trained, progress.data
+        model = compiled(trained, data, stage.epochs, unfrozen)
         if paths and progress.history and number == reached:
-            checkpoint.load(paths.state, model)
-        progress.stage = number
-        last = progress.first_epoch + stage.epochs
+            checkpoint.load(paths.state, [*progress.state.variables, *model.optimizer.variables])
         if progress.epochs_done < last and not progress.stops_early():
             if unfrozen:
                 print(f"fine-tuning: {', '.join(layer.name for layer in unfrozen)}")
             with devices.shared_statistics(network):
                 model.fit(
-                    Epochs(batches, progress.epochs_done, last),
+                    Epochs(data, progress.epochs_done, last),
                     steps_per_epoch=batches.steps,
                     initial_epoch=progress.epochs_done,
                     epochs=last,
@@ -134,8 +142,8 @@ def fit(
                     verbose=1 if shows_progress() else 2,
                 )
         if recipe.ema:
-            model.optimizer.finalize_variable_values(network.trainable_variables)
-            norm_statistics.recompute(network, batches)
+            model.optimizer.finalize_variable_values(trained.trainable_variables)
+            norm_statistics.recompute(trained, data)
     return progress.history
 
 
@@ -150,6 +158,11 @@ class ValidateAndCheckpoint(keras.callbacks.Callback):
     def __init__(self, network, split, batches, paths, started):
         super().__init__()
         self.network, self.split, self.batches, self.paths = network, split, batches, paths
+        # What of the network is trained, and on what; what of it a state holds; and what predicts with it.
+        self.trained: keras.Model = network
+        self.data: Batches | FeatureBatches = batches
+        self.state: keras.Model = network
+        self.validation: features.Features | None = None
         self.recipe: Recipe = batches.recipe
         self.history: list[dict[str, Any]] = []
         self.stage = 0
@@ -170,6 +183,21 @@ class ValidateAndCheckpoint(keras.callbacks.Callback):
         self.history = progress["history"]
         self.stage = self.history[-1]["stage"]
         self.paused = -self.history[-1]["seconds"]
+
+    def begin(self, stage: int, epochs: int, cache: features.Cache | None) -> int:
+        """Begin a stage, on features if they can be kept; return after how many epochs in all it ends at the latest."""
+        self.stage = stage
+        last = self.first_epoch + epochs
+        parts = features.usable(self.recipe, self.network, not stage) if cache else None
+        self.trained, self.data, self.validation = self.network, self.batches, None
+        self.state = parts.head if parts else self.network
+        if cache and parts:
+            data = FeatureBatches(self.batches, parts, cache)
+            if data.compute(self.epochs_done, last):
+                self.trained, self.data = parts.head, data
+                if len(self.split.validation_images):
+                    self.validation = cache.features(parts, self.split.validation_images)
+        return last
 
     def stops_early(self) -> bool:
         """Whether in this stage the validation loss has not fallen for as many epochs as the recipe's patience."""
@@ -197,7 +225,8 @@ class ValidateAndCheckpoint(keras.callbacks.Callback):
             row[name] = float(logs.get(name, math.nan))
         self.history.append(row)
         if self.paths:
-            checkpoint.save(self.paths.state, self.model, {"history": self.history})
+            variables = [*self.state.variables, *optimizer.variables]
+            checkpoint.save(self.paths.state, variables, {"history": self.history})
         if self.stops_early():
             self.model.stop_training = True
 
@@ -214,19 +243,22 @@ class ValidateAndCheckpoint(keras.callbacks.Callback):
         if not self.recipe.ema:
             yield
             return
-        own = [keras.ops.convert_to_numpy(weight).copy() for weight in self.network.weights]
-        weights = self.network.trainable_variables
+        own = [keras.ops.convert_to_numpy(weight).copy() for weight in self.trained.weights]
+        weights = self.trained.trainable_variables
         self.model.optimizer.finalize_variable_values(weights)
         for weight in weights:
             weight.assign(keras.ops.copy(weight))  # JAX shares the optimizer's arrays, and predicting frees them
-        norm_statistics.recompute(self.network, self.batches)
+        norm_statistics.recompute(self.trained, self.data)
         yield
-        for weight, value in zip(self.network.weights, own, strict=True):
+        for weight, value in zip(self.trained.weights, own, strict=True):
             weight.assign(value)
 
     def _validate(self, logs: dict[str, Any], epoch: int) -> None:
         try:
-            probabilities = predict(self.network, self.split.validation_images)
+            if self.validation:
+                probabilities = self.validation.predict(self.trained)
+            else:
+                probabilities = predict(self.network, self.split.validation_images)
         except Failure:
             self._check_finite(math.nan, epoch)
             raise

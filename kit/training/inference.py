@@ -72,18 +72,26 @@ def predict_groups(network: keras.Model, images: np.ndarray, groups: Sequence[Se
     """`predict` for each group of transforms apart: float32 (groups, n, classes)."""
     fill_modes = {transform.fill_mode for group in groups for transform in group if transform != IDENTITY}
     transformed = {mode: _with_transform(network, images.shape[1:], mode) for mode in fill_modes}
-    probabilities = np.zeros((len(groups), len(images), network.output_shape[-1]), np.float32)
+    averaged = np.zeros((len(groups), len(images), network.output_shape[-1]), np.float32)
     for number, group in enumerate(groups):
         for transform in group:
             model = network if transform == IDENTITY else transformed[transform.fill_mode]
-            logits = _logits(model, images, transform)
-            if not np.isfinite(logits).all():
-                raise Failure(
-                    f"{network.name} predicts numbers that are not finite: the training diverged; "
-                    "take a smaller --learning-rate."
-                )
-            probabilities[number] += softmax(logits.astype(np.float64)) / len(group)
-    return probabilities
+            averaged[number] += probabilities(network, _logits(model, images, transform)) / len(group)
+    return averaged
+
+
+def probabilities(network: keras.Model, logits: np.ndarray) -> np.ndarray:
+    """Return the softmax of a network's logits, float64 (n, classes).
+
+    Raises:
+        Failure: they are not finite.
+    """
+    if not np.isfinite(logits).all():
+        raise Failure(
+            f"{network.name} predicts numbers that are not finite: the training diverged; "
+            "take a smaller --learning-rate."
+        )
+    return softmax(logits.astype(np.float64))
 
 
 def _with_transform(network, image_shape, fill_mode):

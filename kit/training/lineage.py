@@ -59,8 +59,9 @@ def resolve(recipe: Recipe, dataset: Dataset) -> Lineage:
     weights, weights_file = _weights(recipe, name)
     members = _members(recipe, name)
     teacher = _own(recipe.teacher, name, "teacher") if recipe.teacher else None
-    sources = [*members, *([weights] if weights else []), *([teacher] if teacher else [])]
-    _check_split([run for run in sources if run != teacher], recipe, dataset, weights_file)
+    started_from = [*members, *([weights] if weights else [])]
+    _check_split(started_from, recipe, dataset, weights_file)
+    sources = [*started_from, *([teacher] if teacher else [])]
     return Lineage(
         weights=weights,
         weights_file=weights_file,
@@ -76,7 +77,8 @@ def _weights(recipe: Recipe, competition: str) -> tuple[Run | None, pathlib.Path
         return None, None
     path = pathlib.Path(recipe.weights)
     if path.is_file():
-        return (Run(path.parent) if (path.parent / "config.yaml").exists() else None), path
+        folder = path.resolve().parent  # a link to a run's network has seen what the network has
+        return (Run(folder) if (folder / "config.yaml").exists() else None), path
     try:
         return tracking.find(recipe.weights, competition), None
     except UserError as error:
@@ -130,10 +132,10 @@ def _check_split(sources: list[Run], recipe: Recipe, dataset: Dataset, weights_f
                     f"{run.folder} was trained on images that this training validates on ({name} differs), so its "
                     f"accuracy would be false; {remedy}, or keep none with --validation-share 0."
                 )
-    if recipe.folds and weights_file and any(run.folder == weights_file.parent for run in sources):
+    if recipe.folds and weights_file and any(run.folder == weights_file.resolve().parent for run in sources):
         raise UserError(
             f"weights: {weights_file} was trained on images that other folds validate on; give its run, "
-            f"{weights_file.parent}, and each fold starts from its own network."
+            f"{weights_file.resolve().parent}, and each fold starts from its own network."
         )
 
 

@@ -6,12 +6,10 @@ and Johnson 2021, https://arxiv.org/abs/2105.07576 (some thousand images give th
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
-
-from kit.training.augmentation import Augment
-from kit.training.batches import Batches
 
 IMAGES = 4096
 """How many training images the statistics are of, in whole batches; all of them where there are fewer."""
@@ -22,7 +20,7 @@ def variables(network: keras.Model) -> list:
     return [weight for norm in _norms(network) for weight in (norm.moving_mean, norm.moving_variance)]
 
 
-def recompute(network: keras.Model, batches: Batches) -> None:
+def recompute(network: keras.Model, batches: Any) -> None:
     """Set the batch norms' moving statistics, in place, to those of the training images under the present weights.
 
     Each norm gets the mean and variance of its inputs over the first batches of epoch 0, in forward passes in training
@@ -39,14 +37,13 @@ def recompute(network: keras.Model, batches: Batches) -> None:
     steps = min(-(-IMAGES // batches.size), batches.steps)
     kept = _other_state(network)
     momenta = [norm.momentum for norm in norms]
-    augment = Augment(batches.recipe.fill_mode)
     means: list = [0.0] * len(norms)
     squares: list = [0.0] * len(norms)
     try:
         for norm in norms:
             norm.momentum = 0.0  # so that its moving statistics are the last batch's
         for inputs, _ in itertools.islice(batches.epoch(0), steps):
-            network(augment(inputs), training=True)
+            network(batches.prepared(inputs), training=True)
             for number, norm in enumerate(norms):
                 mean, variance = _array(norm.moving_mean), _array(norm.moving_variance)
                 means[number] += mean / steps

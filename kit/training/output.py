@@ -1,7 +1,6 @@
-"""What a training leaves for people: figures, the submission CSV and a summary."""
+"""What a training leaves for people: figures and the submission CSV."""
 
-from kit import figures, submission, tracking
-from kit.errors import UserError
+from kit import figures, submission
 from kit.loaders import Dataset
 from kit.tracking import Run
 from kit.training import preview
@@ -29,8 +28,8 @@ def write_submission(run: Run, dataset: Dataset) -> None:
     """
     from kit.ensemble.members import test_probabilities
 
-    labels = test_probabilities(run, dataset).argmax(axis=1)
-    submission.write(run.submission, dataset.competition, dataset.test_ids, labels)
+    probabilities = test_probabilities(run, dataset)
+    submission.write(run.submission, dataset.competition, dataset.test_ids, probabilities)
 
 
 def write_curves(run: Run, members: list[Run]) -> None:
@@ -38,62 +37,3 @@ def write_curves(run: Run, members: list[Run]) -> None:
     histories = {member.name: member.history for member in members}
     shown = histories if len(members) > 1 else histories[members[0].name]
     run.write_figure("learning-curves", figures.learning_curves(shown, f"{run.name} on {run.competition}"))
-
-
-def summary(run: Run) -> str:
-    """Return what a complete run reached, beside the best of the earlier runs on the same data, in a few lines."""
-    reached, config = run.metrics(), run.config()
-    error = reached.standard_error
-    accuracy = "no validation images"
-    if reached.validation_accuracy is not None and error is not None:
-        kind = f"out-of-fold accuracy over {reached.folds} folds" if reached.folds else "validation accuracy"
-        accuracy = (
-            f"{kind} {reached.validation_accuracy:.2%} ± {100 * error:.2f} ({reached.validation_images:,} images)"
-        )
-    if reached.test_accuracy is not None:
-        accuracy += f", test accuracy {reached.test_accuracy:.2%}"
-    lines = [
-        f"{reached.model}: {accuracy} after {reached.fit_seconds:,.0f} s of training "
-        f"({reached.images_per_second:,.0f} images a second, {reached.parameters:,} parameters)"
-    ]
-    if reached.selected_on_validation:
-        lines.append("The same images chose the epoch, which makes that accuracy a little too high.")
-    best = _best_other(run)
-    if best is not None and reached.validation_accuracy is not None:
-        other = best.metrics().validation_accuracy or 0.0
-        points = 100 * (reached.validation_accuracy - other)
-        lines.append(
-            f"Best of your other runs on these data: {best.name}, {other:.2%} (this one {points:+.2f} points)."
-        )
-    if config.data.limit:
-        lines.append(f"Trained on a part of the data only (--limit {config.data.limit}).")
-    return "\n".join(lines)
-
-
-def next_commands(run: Run) -> str:
-    """Return the commands that a person may type next, a line each; each works when pasted."""
-    name = tracking.reference(run)
-    commands = [
-        (f"python -m kit.evaluate {name}", "what it gets wrong"),
-        ("python -m kit.runs", "all runs side by side"),
-    ]
-    if run.metrics().source == "kaggle":
-        commands.append((f"python -m kit.submit {name}", "check it, send it, see the score"))
-    elif run.metrics().source == "sample":
-        commands.append((f"python -m kit.download {run.competition}", "the real data"))
-    width = max(len(command) for command, _ in commands)
-    return "\n".join(["next:", *(f"  {command:<{width}}   {what}" for command, what in commands)])
-
-
-def _best_other(run: Run) -> Run | None:
-    fingerprint, best, highest = run.metrics().data_fingerprint, None, -1.0
-    for other in tracking.every(run.competition):
-        if other.folder.resolve() == run.folder.resolve() or other.state != "complete":
-            continue
-        try:
-            reached = other.metrics()
-        except UserError:
-            continue
-        if reached.data_fingerprint == fingerprint and (reached.validation_accuracy or -1.0) > highest:
-            best, highest = other, reached.validation_accuracy or -1.0
-    return best

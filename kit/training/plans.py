@@ -85,7 +85,9 @@ def _join(plan: Plan, run: Run, members: list[Run], dataset: Dataset) -> None:
     joined = ensemble.read(members, dataset)
     build.check(joined)
     test = joined.test()
-    fitted, nested = build.score(joined, plan.method, ensemble.estimator(plan.method, plan.geometric), 0)
+    fitted, nested = build.score(
+        joined, plan.method, ensemble.estimator(plan.method, plan.geometric, metric=dataset.competition.metric), 0
+    )
     config = build.ensemble_config(joined, plan.method, fitted, 0)
     run.rewrite_config(run.config().model_copy(update={"ensemble": config}))
     build.write(run, joined, fitted, nested, test)

@@ -12,7 +12,7 @@ from kit import files, metrics
 from kit.errors import UserError
 from kit.timings import Timings, peak_memory
 from kit.tracking import Metrics, Run
-from kit.training import checkpoint, devices, inference, tta
+from kit.training import checkpoint, devices, features, inference, tta
 from kit.training.fit import CheckpointPaths, fit
 from kit.training.setup import Training
 from kit.training.transfer import load
@@ -78,6 +78,7 @@ def reached(training: Training, oof: np.ndarray) -> dict[str, Any]:
         "validation_log_loss": metrics.log_loss(labels[rows], oof[rows]),
         "validation_images": len(rows),
     }
+    found |= metrics.competition_score(dataset.competition.metric, labels[rows], oof[rows])
     if training.recipe.folds:
         found["fold_accuracies"] = [metrics.accuracy(labels[part], oof[part]) for _, part in training.folds]
     return found
@@ -107,7 +108,7 @@ def _fold(training, run, fold, timings, callbacks):
             network = training.network(split)
             print("compiling the training step; the first epoch takes some seconds longer", flush=True)
             more = callbacks(run, fold) if callbacks else []
-            history = fit(network, split, training.recipe, paths, started, more)
+            history = fit(network, split, training.recipe, paths, started, more, training.cache)
             if training.recipe.checkpoint == "best":
                 network.set_weights(load(paths.best).get_weights())
             with files.replacing(run.network_path(fold)) as fresh:
@@ -143,7 +144,9 @@ def _predicted(training, network, split, paths):
     """Probabilities of the fold's network, and of its snapshots, for the images held out and the test images."""
     recipe, groups = training.recipe, training.transforms
     images_of = {"oof": split.validation_images, "test": training.dataset.test_images}
-    arrays = {name: inference.predict_groups(network, images, groups) for name, images in images_of.items()}
+    arrays = _on_features(training, network, images_of) or {
+        name: inference.predict_groups(network, images, groups) for name, images in images_of.items()
+    }
     for number in range(recipe.snapshots):
         if number == recipe.snapshots - 1 and recipe.checkpoint == "last":
             arrays |= {f"{name}-{number}": arrays[name] for name in images_of}
@@ -152,6 +155,21 @@ def _predicted(training, network, split, paths):
         for name, images in images_of.items():
             arrays[f"{name}-{number}"] = inference.predict_groups(snapshot, images, groups)
     return arrays
+
+
+def _on_features(training, network, images_of):
+    """Probabilities from features, as `predict_groups` returns them for the plain image; None where none are kept."""
+    if training.transforms != [[inference.IDENTITY]]:
+        return None
+    parts = features.usable(training.recipe, network)
+    if parts is None:
+        return None
+    found = {}
+    for name, images in images_of.items():
+        kept = training.cache.features(parts, images) if len(images) else None
+        whole = inference.predict_groups(network, images, training.transforms) if kept is None else None
+        found[name] = kept.predict(parts.head)[None].astype(np.float32) if kept else whole
+    return found
 
 
 def _write_snapshots(training, run, parts):

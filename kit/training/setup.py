@@ -1,6 +1,7 @@
 """Everything that a training starts from, found and checked once, before anything is written."""
 
 import contextlib
+import pathlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,9 +11,11 @@ import numpy as np
 from kit import zoo
 from kit.competitions import Competition
 from kit.loaders import Dataset
+from kit.loaders.cache import folders
 from kit.recipes import Recipe
 from kit.training import devices, distillation, lineage, precision, splits, transfer
 from kit.training.batches import Batches
+from kit.training.features import Cache
 from kit.training.fit import Split
 from kit.training.inference import IDENTITY, Transform, tta_groups
 from kit.training.lineage import Lineage
@@ -52,6 +55,12 @@ class Training:
         if taken and not split.fold:
             print(f"weights: {transfer.describe(network, taken)}, from {self.recipe.weights}")
         return network
+
+    @property
+    def cache(self) -> Cache:
+        """Where frozen layers' features are kept: beside the data, or in the user's cache."""
+        beside, *users = folders(pathlib.Path(self.dataset.folder) / self.dataset.competition.name)
+        return Cache([beside, *users] if beside.parent.is_dir() else users)
 
     @property
     def transforms(self) -> list[list[Transform]]:

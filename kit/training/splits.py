@@ -27,7 +27,8 @@ def splits(labels: np.ndarray, recipe: Recipe) -> list[tuple[np.ndarray, np.ndar
     rows, _ = _one_split(labels, recipe.held_out_share, recipe.split_seed, "held_out_share")
     fewest = np.unique(labels[rows], return_counts=True)[1].min()
     if fewest < recipe.folds:
-        raise UserError(f"folds: a class has only {fewest} images; take at most {fewest} folds.")
+        remedy = f"take at most {fewest} folds" if fewest > 1 else "take a larger --limit, or no folds"
+        raise UserError(f"folds: the smallest class has {fewest} of the images; {remedy}.")
     splitter = StratifiedKFold(recipe.folds, shuffle=True, random_state=recipe.split_seed)
     return [(rows[train], rows[rest]) for train, rest in splitter.split(np.zeros(len(rows)), labels[rows])]
 

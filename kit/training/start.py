@@ -68,8 +68,7 @@ def resume(run: Run, dataset: Dataset, callbacks: Callbacks | None = None, timin
     if run.state == "complete":
         raise UserError(f"--resume: {run.folder} is finished; nothing is left to do.")
     if config.kind not in ("network", "plan"):
-        made_by = "kit.predict" if config.kind == "tta" else "kit.ensemble"
-        raise UserError(f"--resume: {run.folder} is not a training's; repeat the command of {made_by} that made it.")
+        raise UserError(f"--resume: {run.folder} is not a training's; go on with `{run.resume_command}`.")
     trainer = _Trainer(callbacks, timings)
     if config.kind == "plan":
         return plans.train(config.planned(), dataset, run, True, trainer, timings)

@@ -29,8 +29,12 @@ def _multiplications(layer):
         return math.prod(layer.output.shape[1:]) * layer.input.shape[-1]
     if isinstance(layer, layers.DepthwiseConv2D):
         return math.prod(layer.output.shape[1:]) * math.prod(layer.kernel_size)
+    if isinstance(layer, layers.SeparableConv2D):
+        height, width, channels = layer.output.shape[1:]
+        inputs = layer.input.shape[-1] * layer.depth_multiplier
+        return height * width * inputs * (math.prod(layer.kernel_size) + channels)
     if isinstance(layer, layers.Conv2D):
         return math.prod(layer.output.shape[1:]) * math.prod(layer.kernel_size) * layer.input.shape[-1] // layer.groups
-    if layer.weights and not isinstance(layer, (layers.BatchNormalization, layers.Normalization)):
+    if any(len(weight.shape) > 1 for weight in layer.weights):  # norms and scales have vectors only
         raise ValueError(f"{layer.name}: the operations of a {type(layer).__name__} are not known here.")
     return 0

@@ -10,7 +10,7 @@ import keras
 
 from kit import zoo
 from kit.competitions import Competition
-from kit.zoo import option_types
+from kit.zoo import backbones, option_types
 from kit.zoo.cost import flops
 
 AS_ITS_RUNS = "as its runs"
@@ -83,6 +83,9 @@ def description(name: str, competitions: list[Competition], width: int) -> Itera
         yield from textwrap.wrap(meaning, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
     for option, (default, _, _) in list(described.items())[:1]:
         yield f"\nexample: python -m kit.train --model {name} --options {option}={default}"
+    if "backbone" in described:
+        yield "\nbackbones, with what https://keras.io/api/applications lists for the whole network:"
+        yield from (f"  {line}" for line in backbones.lines())
 
 
 def options(name: str) -> dict[str, tuple[str, str, str]]:

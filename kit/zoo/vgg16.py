@@ -87,7 +87,7 @@ def _convolutions(input_shape, weights):
 
 def _with_weights(x, weights):
     if weights is None:
-        return _from_scratch(keras.applications.VGG16(include_top=False, weights=None, input_tensor=x))
+        return he_normal(keras.applications.VGG16(include_top=False, weights=None, input_tensor=x))
     if weights == "imagenet":
         try:
             return keras.applications.VGG16(include_top=False, weights=weights, input_tensor=x)
@@ -108,13 +108,13 @@ def _with_weights(x, weights):
     return base
 
 
-def _from_scratch(base):
-    """Initialise `base` by He et al. 2015, https://arxiv.org/abs/1502.01852, which keeps the size of the signal.
+def he_normal(base, is_vgg: bool = True):
+    """Initialise `base`, if it is a VGG, by He et al. 2015, https://arxiv.org/abs/1502.01852, and return it.
 
-    Keras's default initialisation halves it in each of the thirteen convolutions. VGG16's preprocessing leaves pixels
-    in the hundreds, for which the first convolution's kernel is scaled down.
+    That keeps the size of the signal, which Keras's default initialisation halves in each of the thirteen convolutions.
+    VGG's preprocessing leaves pixels in the hundreds, for which the first convolution's kernel is scaled down.
     """
-    for layer in base.layers:
+    for layer in base.layers if is_vgg else ():
         if isinstance(layer, layers.Conv2D):
             kernel = keras.initializers.HeNormal()(layer.kernel.shape)
             layer.kernel.assign(kernel / PIXEL_DEVIATION if layer.name == "block1_conv1" else kernel)

@@ -1,0 +1,199 @@
+"""Image files of any size and colour, decoded on all cores into one array of images of the same shape."""
+
+import io
+import os
+import sys
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from kit.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Shape = tuple[int, int, int]
+Fit = Literal["crop", "pad"]
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow opens others by running programs, as EPS
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+MOST_PIXELS = 100_000_000
+SHARPER = 1.5  # JPEG's own reduction leaves at least so many times the pixels that are wanted
+ORIENTATION = 0x0112  # the EXIF tag
+TRANSPOSED = (5, 6, 7, 8)  # orientations in which width and height change places
+BATCH, WAITING = 8, 4  # images a task, and tasks that wait for each core
+MOST_WAITING = 1 << 27  # bytes of files that wait to be decoded
+
+
+def decode_all(
+    contents: Iterator[tuple[int, str, bytes]],
+    images: np.ndarray,
+    fit: Fit,
+    where: Callable[[str], str],
+    remedy: str,
+    title: str,
+) -> None:
+    """Decode files into the rows of an array, with a progress bar.
+
+    Args:
+        contents: row, name and content of each file; read by the calling thread while others decode.
+        images: (n, height, width, channels) uint8; is filled.
+        fit: how other proportions become the array's.
+        where: returns what errors call a file.
+        remedy: what errors advise.
+        title: of the progress bar.
+
+    Raises:
+        UserError: a file is not an image, damaged or too large; names it.
+    """
+    from tqdm import tqdm
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    def work(batch: list[tuple[int, str, bytes]]) -> int:
+        for row, name, content in batch:
+            try:
+                images[row] = decode(content, images.shape[1:], fit)
+            except ValueError as error:
+                raise UserError(f"{where(name)} {error}; {remedy}") from None
+        return len(batch)
+
+    with (
+        warnings.catch_warnings(action="ignore"),  # what Pillow warns of (odd metadata) does not matter here
+        ThreadPoolExecutor(cores) as pool,
+        tqdm(total=len(images), desc=title, unit=" images", unit_scale=True, disable=sys.stderr is None) as progress,
+    ):
+        waiting: deque[tuple[Future[int], int]] = deque()
+        batch: list[tuple[int, str, bytes]] = []
+        size = held = 0
+        try:
+            for item in contents:
+                batch.append(item)
+                size += len(item[2])
+                if len(batch) == BATCH or size > MOST_WAITING // (WAITING * cores):
+                    waiting.append((pool.submit(work, batch), size))
+                    held += size
+                    batch, size = [], 0
+                while len(waiting) > WAITING * cores or held > MOST_WAITING:
+                    done, its = waiting.popleft()
+                    progress.update(done.result())
+                    held -= its
+            waiting.append((pool.submit(work, batch), size))
+            while waiting:
+                progress.update(waiting.popleft()[0].result())
+        except BaseException:
+            for future, _ in waiting:
+                future.cancel()
+            raise
+
+
+def decode(content: bytes, shape: Shape, fit: Fit) -> np.ndarray:
+    """Return one image file as (height, width, channels) uint8, upright.
+
+    Raises:
+        ValueError: it is not an image of a known kind, damaged, or too large.
+    """
+    from PIL import Image
+
+    height, width, channels = shape
+    mode = "RGB" if channels == 3 else "L"
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(f"has more than {MOST_PIXELS:,} pixels")
+            orientation = image.getexif().get(ORIENTATION, 1)
+            turned = orientation in TRANSPOSED
+            box = (height, width) if turned else (width, height)
+            if image.format == "JPEG":
+                _reduce(image, mode, box)
+            plain = _plain(image, mode)
+            fitted = _cropped(plain, box) if fit == "crop" else _padded(plain, box)
+        return np.asarray(_upright(fitted, orientation)).reshape(shape)
+    except ValueError as error:
+        if str(error).startswith("has more"):
+            raise
+        raise ValueError(f"is a damaged image ({_reason(error)})") from None
+    except Exception as error:  # Pillow's plugins raise whatever their parsers stumble over
+        reason = _reason(error)
+        what = "is not an image of a known kind" if reason.startswith("cannot identify") else "is a damaged image"
+        raise ValueError(what if what.startswith("is not") else f"{what} ({reason})") from None
+
+
+def size_of(content: bytes) -> tuple[int, int, str]:
+    """Return height, width and mode of an image file, upright, without decoding it.
+
+    Raises:
+        ValueError: it is not an image of a known kind.
+    """
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            turned = image.getexif().get(ORIENTATION, 1) in TRANSPOSED
+            return (image.width, image.height, image.mode) if turned else (image.height, image.width, image.mode)
+    except Exception:
+        raise ValueError("is not an image of a known kind") from None
+
+
+def _reduce(image: "Image.Image", mode: str, box: tuple[int, int]) -> None:
+    """Let JPEG's decoder halve the image as often as leaves more pixels than are wanted."""
+    share = SHARPER * max(box[0] / image.width, box[1] / image.height)
+    image.draft(mode, (int(image.width * share), int(image.height * share)))
+
+
+def _plain(image: "Image.Image", mode: str) -> "Image.Image":
+    from PIL import Image
+
+    if image.mode.startswith("I"):  # 16 bits a pixel
+        return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)).convert(mode)
+    if image.mode == "P" and "transparency" in image.info:
+        return image.convert("RGBA").convert(mode)
+    image.load()
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _cropped(image: "Image.Image", box: tuple[int, int]) -> "Image.Image":
+    """Cut the largest part with the box's proportions out of the middle, and scale it."""
+    from PIL import Image
+
+    if image.size == box:
+        return image
+    share = min(image.width / box[0], image.height / box[1])
+    width, height = share * box[0], share * box[1]
+    left, top = max(0.0, (image.width - width) / 2), max(0.0, (image.height - height) / 2)
+    right, bottom = min(left + width, image.width), min(top + height, image.height)  # rounding may lead past the edge
+    return image.resize(box, Image.Resampling.BICUBIC, box=(left, top, right, bottom), reducing_gap=2.0)
+
+
+def _padded(image: "Image.Image", box: tuple[int, int]) -> "Image.Image":
+    """Scale the whole image into the box, and leave the rest black."""
+    from PIL import Image
+
+    share = min(box[0] / image.width, box[1] / image.height)
+    size = (max(1, round(image.width * share)), max(1, round(image.height * share)))
+    small = image if image.size == size else image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    padded = Image.new(image.mode, box)
+    padded.paste(small, ((box[0] - size[0]) // 2, (box[1] - size[1]) // 2))
+    return padded
+
+
+def _upright(image: "Image.Image", orientation: int) -> "Image.Image":
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    return image.transpose(turns[orientation]) if orientation in turns else image
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

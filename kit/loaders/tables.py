@@ -1,0 +1,105 @@
+"""Small CSV files of any columns: sample submissions and tables of labels, whose ids may be numbers or texts."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import BinaryIO, TextIO
+
+import numpy as np
+
+from kit.errors import UserError
+from kit.loaders.tree import buffered
+
+LONGEST_FIELD = 1 << 16
+
+
+def columns(stream: BinaryIO, where: str, wanted: Sequence[str], remedy: str, *, only: bool = False) -> list[list[str]]:
+    """Read some columns of a table.
+
+    Args:
+        stream: the CSV, UTF-8 with or without BOM.
+        where: what errors call the file.
+        wanted: the columns' names; the first holds the ids, no two of which are the same.
+        remedy: what errors advise.
+        only: whether these are all columns, in this order.
+
+    Returns:
+        For each column its texts.
+
+    Raises:
+        UserError: names the line (the header is line 1) and column of the first thing that is wrong.
+    """
+    with io.TextIOWrapper(buffered(stream), "utf-8-sig", newline="") as text:
+        return _columns(text, where, wanted, remedy, only)
+
+
+def _columns(text: TextIO, where: str, wanted: Sequence[str], remedy: str, only: bool) -> list[list[str]]:
+    reader = csv.reader(text)
+    found: list[list[str]] = [[] for _ in wanted]
+    line_of: dict[str, int] = {}
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        if only and header != list(wanted):
+            raise UserError(
+                f"{where}, line 1: the header is {','.join(header)[:60]!r}, expected "
+                f"{','.join(wanted)[:60]!r}; {remedy}"
+            )
+        for name in wanted:
+            if header.count(name) != 1:
+                there = ", ".join(header)[:100]
+                raise UserError(f"{where}, line 1: there is no column {name!r} (there are: {there}); {remedy}")
+        places = [header.index(name) for name in wanted]
+        for row in reader:
+            line = f"{where}, line {reader.line_num}"
+            if not row:
+                continue
+            if len(row) != len(header):
+                raise UserError(f"{line}: {len(row)} columns, but the header has {len(header)}; {remedy}")
+            key = row[places[0]]
+            if not key.strip():
+                raise UserError(f"{line}, column {wanted[0]!r}: the field is empty; {remedy}")
+            if line_of.setdefault(key, reader.line_num) != reader.line_num:
+                raise UserError(
+                    f"{line}, column {wanted[0]!r}: id {key[:40]!r} was on line {line_of[key]} already; {remedy}"
+                )
+            for texts, place in zip(found, places, strict=True):
+                texts.append(row[place])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{where}, line {reader.line_num + 1}: this is not CSV in UTF-8 ({error}); {remedy}") from None
+    if not line_of:
+        raise UserError(f"{where}, line 2: there are no rows below the header; {remedy}")
+    return found
+
+
+def as_ids(texts: Sequence[str]) -> np.ndarray:
+    """Return ids as (n,) int64 where they are whole numbers in their plain form, else as texts."""
+    if all(text.isascii() and text.isdigit() and len(text) < 19 and (text == "0" or text[0] != "0") for text in texts):
+        return np.array([int(text) for text in texts], np.int64)
+    return np.array(texts, dtype=np.str_)
+
+
+def as_labels(texts: Sequence[str], names: Sequence[str], where: str, column: str, remedy: str) -> np.ndarray:
+    """Return the class's number of each label, (n,) int64.
+
+    Args:
+        texts: the labels, in the order of the table's rows.
+        names: what stands for each class; where none of them is a number, the classes' numbers do as well.
+        where, column, remedy: for errors.
+
+    Raises:
+        UserError: a label is not one of `names`; names the line.
+    """
+    number_of = {name: number for number, name in enumerate(names)}
+    if not any(name.isdigit() for name in names):  # a table may number classes that have names
+        number_of |= {str(number): number for number in range(len(names))}
+    number_of |= {f"{name}.0": number for name, number in list(number_of.items()) if name.isdigit()}
+    labels = np.empty(len(texts), np.int64)
+    for row, text in enumerate(texts):
+        label = number_of.get(text, number_of.get(text.strip(), -1))
+        if label < 0:
+            known = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+            raise UserError(
+                f"{where}, line {row + 2}, column {column!r}: {text[:40]!r} is not a class ({known}); {remedy}"
+            )
+        labels[row] = label
+    return labels
