@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int, int]
 Fit = Literal["crop", "pad"]
+File = tuple[int, str, int, Callable[[], bytes]]
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow opens others by running programs, as EPS
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 MOST_PIXELS = 100_000_000
@@ -30,7 +31,7 @@ MOST_WAITING = 1 << 27  # bytes of files that wait to be decoded
 
 
 def decode_all(
-    contents: Iterator[tuple[int, str, bytes]],
+    contents: Iterator[File],
     images: np.ndarray,
     fit: Fit,
     where: Callable[[str], str],
@@ -40,7 +41,7 @@ def decode_all(
     """Decode files into the rows of an array, with a progress bar.
 
     Args:
-        contents: row, name and content of each file; read by the calling thread while others decode.
+        contents: row, name, size in bytes and content of each file; a call returns the content.
         images: (n, height, width, channels) uint8; is filled.
         fit: how other proportions become the array's.
         where: returns what errors call a file.
@@ -54,10 +55,10 @@ def decode_all(
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-    def work(batch: list[tuple[int, str, bytes]]) -> int:
-        for row, name, content in batch:
+    def work(batch: list[File]) -> int:
+        for row, name, _, content in batch:
             try:
-                images[row] = decode(content, images.shape[1:], fit)
+                images[row] = decode(content(), images.shape[1:], fit)
             except ValueError as error:
                 raise UserError(f"{where(name)} {error}; {remedy}") from None
         return len(batch)
@@ -68,12 +69,12 @@ def decode_all(
         tqdm(total=len(images), desc=title, unit=" images", unit_scale=True, disable=sys.stderr is None) as progress,
     ):
         waiting: deque[tuple[Future[int], int]] = deque()
-        batch: list[tuple[int, str, bytes]] = []
+        batch: list[File] = []
         size = held = 0
         try:
             for item in contents:
                 batch.append(item)
-                size += len(item[2])
+                size += item[2]
                 if len(batch) == BATCH or size > MOST_WAITING // (WAITING * cores):
                     waiting.append((pool.submit(work, batch), size))
                     held += size
@@ -140,7 +141,7 @@ def size_of(content: bytes) -> tuple[int, int, str]:
 
 
 def _reduce(image: "Image.Image", mode: str, box: tuple[int, int]) -> None:
-    """Let JPEG's decoder halve the image as often as leaves the pixels that are wanted; it averages, as scaling does."""
+    """Let JPEG's decoder halve the image as often as leaves the pixels that are wanted; it averages."""
     share = max(box[0] / image.width, box[1] / image.height)
     image.draft(mode, (math.ceil(image.width * share), math.ceil(image.height * share)))
 
