@@ -6,14 +6,12 @@ thread of this process could not: it would wait for the interpreter that waits f
 be lost with it.
 """
 
-import atexit
 import contextlib
 import os
 import re
 import select
 import signal
 import sys
-import time
 from typing import TextIO
 
 _LOGGED = re.compile(
@@ -22,6 +20,7 @@ _LOGGED = re.compile(
     rb"|WARNING: All log messages before absl::InitializeLog\(\)"
     rb"|To enable the following instructions: "
     rb"|Skipping registering GPU devices"
+    rb"|The error could be from a previous operation"
 )
 _MAY_BE_LOGGED = re.compile(rb"[\dIWETS \t]")
 _HEAD = 200  # bytes, within which it shows whether a line is of the log
@@ -69,7 +68,7 @@ class Filter:
 
 
 def install() -> bool:
-    """Filter what this process writes to descriptor 2 from now on; return whether that is possible here.
+    """Filter what this process writes to descriptor 2 until its very end; return whether that is possible here.
 
     Python's own stderr stays what it is: a terminal stays a terminal, and tracebacks take no detour. Where stderr is
     not the process's own (in notebooks, under pytest) or the system is Windows, nothing is done.
@@ -80,7 +79,7 @@ def install() -> bool:
     try:
         own = os.dup(2)
         source, target = os.pipe()
-        child = os.posix_spawn(
+        os.posix_spawn(
             sys.executable,
             [sys.executable, "-I", "-S", os.path.abspath(__file__)],
             os.environ,
@@ -95,7 +94,6 @@ def install() -> bool:
     sys.stderr = open(  # noqa: SIM115
         own, "w", buffering=1, encoding=sys.stderr.encoding, errors=sys.stderr.errors
     )
-    atexit.register(_uninstall, own, child)
     return True
 
 
@@ -103,15 +101,6 @@ def _is_plain(stream: TextIO | None) -> bool:
     with contextlib.suppress(AttributeError, OSError, ValueError):
         return stream is not None and stream.fileno() == 2 and stream is sys.__stderr__
     return False
-
-
-def _uninstall(own: int, child: int) -> None:
-    """Let the filter see the end of what it reads, and write the rest, before the shell's prompt comes back."""
-    with contextlib.suppress(OSError):
-        os.dup2(own, 2)
-        end = time.monotonic() + 1
-        while os.waitpid(child, os.WNOHANG) == (0, 0) and time.monotonic() < end:
-            time.sleep(0.002)
 
 
 def main() -> None:

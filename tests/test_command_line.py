@@ -306,7 +306,8 @@ os.write(2, b"2026-11-24 17:49:57.404265: E external/cuda.cc:51] failed call to 
 """
 
 QUIET = """
-import os, sys
+import atexit, os, sys
+atexit.register(os.write, 2, b"2026-11-24 20:11:20.053675: W generator.cc:110] as it ends\\n")
 from kit.backend import start_keras
 start_keras()
 os.write(2, b"I0000 00:00:1795542989.031032   13428 port.cc:153] while it trains\\n")

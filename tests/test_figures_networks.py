@@ -288,7 +288,7 @@ def test_structure_of_a_network_with_a_skip_connection():
 
 
 def of_the_zoo(name, shape):
-    options = {"weights": None} if name.startswith("vgg16") else {}
+    options = {"weights": None} if "weights" in zoo.options(name) else {}
     if name == "combined":
         options = {"runs": [zoo.build(member, shape, 10) for member in ("lenet_small", "fast_cnn")]}
     return zoo.build(name, shape, 10, **options)

@@ -1,6 +1,7 @@
 """Any image competition from its files: set up, trained, evaluated and checked, without a line of Python."""
 
 import io
+import tarfile
 import zipfile
 
 import bundles
@@ -9,7 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from kit import competitions, evaluate, loaders, metrics, new, submission, submit, train
+from kit import competitions, ensemble, evaluate, loaders, metrics, new, submission, submit, train
 from kit.command_line import DONE, WRONG_INPUT
 
 SEED = np.random.default_rng(0)
@@ -203,3 +204,96 @@ def test_a_file_of_facts_that_is_wrong_is_named_with_its_field(place):
     (folder / "competition.yaml").write_text(yaml.safe_dump(facts | {"name": "mine", "image_shape": [28, 28, 2]}))
     with pytest.raises(competitions.UserError, match=r"mine/competition.yaml: image_shape"):
         competitions.get("mine")
+
+
+def seven_zips(contents):
+    """The folders of a bundle as `train.7z` and `test.7z`."""
+    packed = {name: content for name, content in contents.items() if "/" not in name}
+    for folder in ("train", "test"):
+        inner = {name: content for name, content in contents.items() if name.startswith(f"{folder}/")}
+        packed[f"{folder}.7z"] = bundles.seven_zip(inner)
+    return packed
+
+
+def tars(contents):
+    """The folders of a bundle as `train.tar.gz` and `test.tar.gz`, without the folders' names in them."""
+    packed = {name: content for name, content in contents.items() if "/" not in name}
+    for folder in ("train", "test"):
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+            for name, content in contents.items():
+                if name.startswith(f"{folder}/"):
+                    entry = tarfile.TarInfo(name.removeprefix(f"{folder}/"))
+                    entry.size = len(content)
+                    tar.addfile(entry, io.BytesIO(content))
+        packed[f"{folder}.tar.gz"] = archive.getvalue()
+    return packed
+
+
+@pytest.mark.parametrize("pack", [seven_zips, tars, None], ids=["7z", "tar", "zip"])
+def test_the_same_images_come_out_of_every_kind_of_archive(place, pack):
+    contents = class_folders()
+    for name, content in contents.items():
+        path = place / "data" / "loose" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    if pack:
+        bundles.loose(place / "data" / "packed", pack(contents))
+    else:
+        bundles.bundle(place / "data" / "packed", contents)
+    read = []
+    for slug in ("loose", "packed"):
+        assert new.main([slug, "--data", f"data/{slug}", "--yes"]) == DONE
+        read.append(loaders.load(slug))
+    assert read[0].fingerprint == read[1].fingerprint
+    np.testing.assert_array_equal(read[0].test_images, read[1].test_images)
+
+
+def test_what_leads_outside_an_archive_is_refused(place, capsys):
+    bundles.bundle(place / "data" / "hostile", {**class_folders(), "../evil.png": b"x"})
+    assert new.main(["hostile", "--data", "data/hostile", "--yes"]) == WRONG_INPUT
+    assert "evil.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["log-loss", "quadratic-weighted-kappa", "macro-f1"])
+@pytest.mark.parametrize("method", ["hill-climb", "weighted"])
+def test_an_ensemble_serves_the_competitions_metric(name, method):
+    """On the data of the fit it is never worse than the best member, by the metric itself."""
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 4, 300)
+    skill = rng.uniform(0.5, 2.5, 5)
+    logits = rng.normal(0, 1, (5, 300, 4)) + skill[:, None, None] * np.eye(4)[labels]
+    members = metrics.softmax(logits).astype(np.float32)
+    metric = metrics.named(name)
+    fitted = ensemble.estimator(method, metric=name).fit(members, labels)
+    reached = metric.gain(metric.score(labels, fitted.predict_proba(members)))
+    assert reached >= max(metric.gain(metric.score(labels, member)) for member in members) - 1e-6
+    assert fitted.weights_.sum() == pytest.approx(1)
+
+
+def test_kappa_and_f1_are_scikit_learns():
+    from sklearn.metrics import cohen_kappa_score, f1_score
+
+    rng = np.random.default_rng(0)
+    labels, probabilities = rng.integers(0, 5, 300), rng.dirichlet(np.ones(5), 300)
+    predicted = probabilities.argmax(1)
+    kappa = cohen_kappa_score(labels, predicted, weights="quadratic")
+    assert metrics.quadratic_weighted_kappa(labels, probabilities) == pytest.approx(kappa)
+    assert metrics.macro_f1(labels, probabilities) == pytest.approx(f1_score(labels, predicted, average="macro"))
+
+
+def test_notebooks_only_says_what_to_do_instead(place, capsys):
+    slug = "Kannada-MNIST"
+    header = [f"pixel{number}" for number in range(784)]
+    pixels = SEED.integers(0, 256, (40, 784))
+    bundles.loose(place / "data" / slug, {
+        "train.csv": bundles.table(["label", *header], np.column_stack([np.arange(40) % 10, pixels]).tolist()).encode(),
+        "test.csv": bundles.table(["id", *header], np.column_stack([np.arange(5), pixels[:5]]).tolist()).encode(),
+        "sample_submission.csv": b"id,label\n0,0\n1,0\n2,0\n3,0\n4,0\n",
+    })  # fmt: skip
+    data = loaders.load("kannada-mnist", "kaggle")
+    assert len(data.duplicates) == 5
+    path = place / "x.csv"
+    submission.write(path, data.competition, data.test_ids, np.arange(5))
+    assert submit.main([str(path), "--competition", slug, "--yes"]) == WRONG_INPUT
+    assert "notebook" in capsys.readouterr().err

@@ -2,7 +2,6 @@
 
 import re
 
-import nbclient.exceptions
 import nbformat
 import notebook_stage
 import pytest
@@ -48,20 +47,6 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(name, tmp_path):
     assert not notebook_stage.trouble(done)
     assert notebook_stage.figures(done)
     _shows_what_the_stored_notebook_shows(done, folder / name)
-
-
-@pytest.mark.parametrize("name", EXERCISES)
-def test_the_exercise_stops_at_its_first_check_with_what_is_missing(name, tmp_path):
-    folder = notebook_stage.stage(tmp_path)
-    exercise = notebook_stage.read(folder / name)
-    with pytest.raises(nbclient.exceptions.CellExecutionError) as stopped:
-        notebook_stage.execute(exercise, folder)
-    code = [cell for cell in exercise.cells if cell.cell_type == "code"]
-    first = next(cell for cell in code if cell.source.startswith("checks."))
-    (error,) = [output for output in first.outputs if output.output_type == "error"]
-    assert stopped.value.ename == error.ename == "StillMissing"
-    assert error.traceback == [error.evalue]
-    assert all(cell.execution_count is None for cell in code[code.index(first) + 1 :])
 
 
 @pytest.mark.parametrize("source", TUTORIALS, ids=lambda source: source.stem)

@@ -57,7 +57,9 @@ def test_every_gap_stops_at_its_check_and_the_solution_reads_its_score(kaggle, t
                 check = next(n for n, cell in enumerate(solution.cells) if n > number and "checks." in cell.source)
                 with pytest.raises(nbclient.exceptions.CellExecutionError) as missing:
                     client.execute_cell(exercise.cells[check], check)
-                assert missing.value.ename == "StillMissing"
+                (error,) = [output for output in exercise.cells[check].outputs if output.output_type == "error"]
+                assert missing.value.ename == error.ename == "StillMissing"
+                assert error.traceback == [error.evalue]
                 stopped.append(missing.value.evalue)
             client.execute_cell(solved, number)
     assert len(stopped) == 15

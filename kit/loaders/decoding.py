@@ -1,6 +1,7 @@
 """Image files of any size and colour, decoded on all cores into one array of images of the same shape."""
 
 import io
+import math
 import os
 import sys
 import warnings
@@ -18,18 +19,19 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int, int]
 Fit = Literal["crop", "pad"]
+File = tuple[int, str, int, Callable[[], bytes]]
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow opens others by running programs, as EPS
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 MOST_PIXELS = 100_000_000
-SHARPER = 1.5  # JPEG's own reduction leaves at least so many times the pixels that are wanted
+
 ORIENTATION = 0x0112  # the EXIF tag
 TRANSPOSED = (5, 6, 7, 8)  # orientations in which width and height change places
-BATCH, WAITING = 8, 4  # images a task, and tasks that wait for each core
+BATCH, WAITING = 32, 3  # images a task, and tasks that wait for each core
 MOST_WAITING = 1 << 27  # bytes of files that wait to be decoded
 
 
 def decode_all(
-    contents: Iterator[tuple[int, str, bytes]],
+    contents: Iterator[File],
     images: np.ndarray,
     fit: Fit,
     where: Callable[[str], str],
@@ -39,7 +41,7 @@ def decode_all(
     """Decode files into the rows of an array, with a progress bar.
 
     Args:
-        contents: row, name and content of each file; read by the calling thread while others decode.
+        contents: row, name, size in bytes and content of each file; a call returns the content.
         images: (n, height, width, channels) uint8; is filled.
         fit: how other proportions become the array's.
         where: returns what errors call a file.
@@ -53,10 +55,10 @@ def decode_all(
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-    def work(batch: list[tuple[int, str, bytes]]) -> int:
-        for row, name, content in batch:
+    def work(batch: list[File]) -> int:
+        for row, name, _, content in batch:
             try:
-                images[row] = decode(content, images.shape[1:], fit)
+                images[row] = decode(content(), images.shape[1:], fit)
             except ValueError as error:
                 raise UserError(f"{where(name)} {error}; {remedy}") from None
         return len(batch)
@@ -67,12 +69,12 @@ def decode_all(
         tqdm(total=len(images), desc=title, unit=" images", unit_scale=True, disable=sys.stderr is None) as progress,
     ):
         waiting: deque[tuple[Future[int], int]] = deque()
-        batch: list[tuple[int, str, bytes]] = []
+        batch: list[File] = []
         size = held = 0
         try:
             for item in contents:
                 batch.append(item)
-                size += len(item[2])
+                size += item[2]
                 if len(batch) == BATCH or size > MOST_WAITING // (WAITING * cores):
                     waiting.append((pool.submit(work, batch), size))
                     held += size
@@ -139,9 +141,9 @@ def size_of(content: bytes) -> tuple[int, int, str]:
 
 
 def _reduce(image: "Image.Image", mode: str, box: tuple[int, int]) -> None:
-    """Let JPEG's decoder halve the image as often as leaves more pixels than are wanted."""
-    share = SHARPER * max(box[0] / image.width, box[1] / image.height)
-    image.draft(mode, (int(image.width * share), int(image.height * share)))
+    """Let JPEG's decoder halve the image as often as leaves the pixels that are wanted; it averages."""
+    share = max(box[0] / image.width, box[1] / image.height)
+    image.draft(mode, (math.ceil(image.width * share), math.ceil(image.height * share)))
 
 
 def _plain(image: "Image.Image", mode: str) -> "Image.Image":

@@ -11,7 +11,7 @@ import io
 import os
 import pathlib
 import posixpath
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -24,6 +24,7 @@ DEEPEST = 4  # zips within each other
 LARGEST_IMAGE = 1 << 26  # bytes of a file that is taken into memory whole
 LARGEST_TABLE = 1 << 34
 BUFFER = 1 << 18
+Content = Callable[[], bytes]
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,10 @@ class Tree:
             with source as stream:
                 yield stream
 
-    def contents(self, paths: Collection[str]) -> Generator[tuple[str, bytes], None, None]:
+    def contents(self, paths: Collection[str]) -> Generator[tuple[str, Content], None, None]:
         """Yield path and content of files, in the order in which they lie in their archives.
+
+        The content is what a call returns: loose files are read by the thread that calls.
 
         Raises:
             UserError: one is missing, too large or damaged.
@@ -125,16 +128,19 @@ class Tree:
             wanted.setdefault(file.holder, {})[file.name] = path
         for holder, names in wanted.items():
             if holder is None:
-                for name, path in names.items():
-                    with self._explained(self.where(path)):
-                        content = disk.content(self.folder / name, LARGEST_IMAGE)
-                    yield path, content
+                for path in names.values():
+                    yield path, functools.partial(self._loose, path)
                 continue
             with self._explained(holder.where):
                 for name, content in holder.contents(names):
-                    yield names.pop(name), content
+                    yield names.pop(name), functools.partial(bytes, content)
             if names:
                 raise UserError(f"{self.where(next(iter(names.values())))} has become unreadable; {self.remedy}")
+
+    def _loose(self, path: str) -> bytes:
+        file = self.files[path]
+        with self._explained(str(self.folder / file.name)):
+            return disk.content(self.folder / file.name, file.size)  # sets so much aside
 
     def fingerprint(self) -> str:
         """Return a hash that changes when one of the files does, without reading them."""

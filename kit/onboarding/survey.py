@@ -262,7 +262,7 @@ def _shape(tree: Tree, paths: list[str]) -> list[int]:
     sizes: Counter[tuple[int, int, str]] = Counter()
     for path, content in tree.contents(some):
         try:
-            sizes[decoding.size_of(content)] += 1
+            sizes[decoding.size_of(content())] += 1
         except ValueError as error:
             raise UserError(f"{tree.where(path)} {error}; replace or remove it.") from None
     channels = 1 if all(mode in ("1", "L", "I;16", "LA") for _, _, mode in sizes) else 3

@@ -277,8 +277,8 @@ figures.learning_curves(history, f"head on {vgg.label}: what is wrong here?")
 
 # %% [markdown]
 # **What you see.** Training goes well, validation does not. In the workshop it stayed near 57 %, and it looked like
-# overfitting. It is not. Overfitting *grows*: in the first epochs validation rises with training. Here validation is
-# far behind from the first epoch on.
+# overfitting. It is not. Overfitting grows slowly: at first validation improves with training. Here the validation loss
+# is several times the training loss from the first epochs on, and never falls.
 #
 # **Your turn.** Find the error: the cell prints the lowest and the highest value of both inputs. Then prepare the
 # validation images `large_validation` in the same way as the training images, as `mended`.
@@ -371,29 +371,31 @@ figures.learning_curves(histories, f"{vgg.label} on digits")
 # ## 7 The fifth error: everything learns too fast
 #
 # **What to expect.** If some blocks are good, all blocks with large steps must be better? All 13 convolutions are
-# unfrozen, and the learning rate is 0.01, a hundred times larger than above. Watch the loss.
+# unfrozen, and the learning rate is 0.001: Adam's default, ten times larger than above. Watch the loss.
 
 # %%
 network.set_weights(frozen_weights)
 base.trainable = True
 keras.utils.set_random_seed(0)
-histories["all blocks, learning rate 0.01"] = fit(
-    network, train_images[:SOME], train_labels[:SOME], validation, EPOCHS, learning_rate=0.01
+histories["all blocks, learning rate 0.001"] = fit(
+    network, train_images[:SOME], train_labels[:SOME], validation, EPOCHS, learning_rate=0.001
 )
-print(f"validation accuracy {histories['all blocks, learning rate 0.01']['val_accuracy'].iloc[-1]:.1%}; guessing: 10 %")
+print(
+    f"validation accuracy {histories['all blocks, learning rate 0.001']['val_accuracy'].iloc[-1]:.1%}; guessing: 10 %"
+)
 figures.learning_curves(histories, "the collapse")
 
 # %% [markdown]
 # **What you see.** A collapse. The first steps are so large that they throw the weights far away from everything they
-# knew. The loss jumps, and then rests near 2.30: every digit gets the same probability of 0.1. Training on does not
-# help, since nothing is left to build on. The remedy is to load the weights of before, and to take a learning rate that
-# is ten to a hundred times smaller.
+# knew: the loss jumps. Then it rests near 2.30, and every digit gets the same probability of 0.1. More epochs do not
+# help, since nothing is left to build on. The remedy is to load the weights of before and to take a learning rate that
+# is ten times smaller.
 #
 # | sign | likely cause |
 # | --- | --- |
 # | loss at 2.30 for ten classes and not moving | collapsed, or never learned: learning rate too large |
 # | loss `nan` | learning rate far too large |
-# | validation bad from the first epoch, training good | the two are prepared differently |
+# | validation loss far above training loss from the first epochs on | the two are prepared differently |
 # | validation rises, then falls, training goes on rising | overfitting |
 #
 # ## 8 Was it worth it?

@@ -89,7 +89,7 @@ def read(competition: Competition, tree: Tree, paths: Sequence[str], title: str)
     if len(row_of) < len(paths):
         raise UserError(f"{tree.folder}: two ids mean the same image; make them the images' whole names.")
     with contextlib.closing(tree.contents(paths)) as found:
-        contents = ((row_of[path], path, content) for path, content in found)
+        contents = ((row_of[path], path, tree.files[path].size, content) for path, content in found)
         decoding.decode_all(contents, images, competition.fit, tree.where, tree.remedy, title)
     return images
 
