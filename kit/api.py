@@ -126,6 +126,7 @@ def fit(
     config: str | pathlib.Path | None = None,
     name: str | None = None,
     seeds: int | None = None,
+    extra_data: str | pathlib.Path | None = None,
     tensorboard: bool = False,
     time_limit: float | None = None,
     timings: Timings | None = None,
@@ -139,6 +140,7 @@ def fit(
         config: a recipe's or plan's name or file instead.
         name: of the run; by default the network's (or the plan's file's) with date and time.
         seeds: train that many networks that differ in their seeds, and join them.
+        extra_data: a folder of your own images, in a folder a class, to train on too.
         tensorboard: whether to write what TensorBoard shows.
         time_limit: minutes after which to stop; `resume` goes on from the last whole epoch.
         timings: where to add what each step takes.
@@ -152,6 +154,10 @@ def fit(
         Failure: the training diverged, or the time limit is reached.
     """
     dataset = load(data) if isinstance(data, str) else data
+    if extra_data is not None:
+        from kit.loaders import extra as own_images
+
+        dataset = own_images.add(dataset, own_images.read(extra_data, dataset.competition))
     competition = dataset.competition.name
     flags = fields | ({} if model is None else {"model": model})
     asked = plan.asked_for(competition, config, flags, seeds)
@@ -181,7 +187,12 @@ def resume(
     Raises:
         UserError: the run is complete, or was begun on other data.
     """
-    dataset = loaders.load_for(run.config().data, data_dir)
+    data = run.config().data
+    dataset = loaders.load_for(data, data_dir)
+    if data.extra is not None:
+        from kit.loaders import extra as own_images
+
+        dataset = own_images.again(dataset, data.extra)
     start_keras()
     from kit.training import start
 

@@ -214,7 +214,7 @@ def test_a_photo_may_come_as_bytes(digits, tmp_path):
     path = saved(written(digits[3]), tmp_path / "digit.png")
     (there,), (here,) = photos.prepare(path, DIGITS), photos.prepare("digit.png", DIGITS, path.read_bytes())
     np.testing.assert_array_equal(there.image, here.image)
-    with pytest.raises(UserError, match="nothing.png"):
+    with pytest.raises(UserError, match=r"nothing\.png"):
         photos.prepare("nothing.png", DIGITS, b"")
 
 

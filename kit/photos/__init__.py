@@ -1,7 +1,8 @@
 """A person's own photos, scans and drawings of any size, made into what a competition's networks take.
 
-For a competition of handwriting the drawings are found, freed of paper, light and colour, and each is placed as MNIST's
-digits were. For all others the photo is made small as the competition's own images are: its middle, or all of it on black.
+For a competition of handwriting the drawings are found, freed of paper, light and colour, and each is placed as
+MNIST's digits were. For all others the photo is made small as the competition's own images are: its middle, or all of
+it on black.
 """
 
 import os

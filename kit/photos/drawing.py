@@ -81,7 +81,7 @@ def placed(ink: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _drawings(ink: np.ndarray) -> list[np.ndarray]:
-    """Return where drawings are, (h, w) bool each, the main one first, if the departures `ink`, in grey levels, are any."""
+    """Return where drawings are, (h, w) bool each, the main one first, if the departures `ink`, in grey levels, are."""
     from scipy import ndimage
 
     smooth, noise = ndimage.gaussian_filter(ink, max(ink.shape) / LONGEST), _noise(ink)

@@ -32,8 +32,8 @@ def predict_photos(
         paths: the photos' files, or patterns such as `digits/*.png`.
 
     Returns:
-        What could be used, in order, with its probabilities, each drawing of a photo by itself; and an error for each of
-        the other files.
+        What could be used, in order, with its probabilities, each drawing of a photo by itself; and an error for each
+        of the other files.
     """
     prepared: list[Photo] = []
     refused = []
