@@ -59,7 +59,7 @@ def grad_cam(
         for column, label in enumerate(classes):
             cell = cells[1 + row * rows_per_class, column]
             title = f"{names[label]}: {style.percent(probabilities[column, label])}"
-            style.show_image(cell, _overlay(images[column], maps[column]), title)
+            style.show_image(cell, overlay(images[column], maps[column]), title)
             if pixels is not None:
                 style.show_image(cells[2 + row * rows_per_class, column], _centred_on_grey(pixels[column]))
         style.row_label(cells[1 + row * rows_per_class, 0], f"Grad-CAM,\n{kind} class")
@@ -168,7 +168,7 @@ def _sum_of(logits, classes):
     return keras.ops.sum(logits * keras.ops.one_hot(np.asarray(classes, np.int32), logits.shape[-1]))
 
 
-def _overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """Lay a map of 0…1 over the dimmed, grey image in warm colours, opaque where it is high."""
     grey = 0.6 * np.asarray(image, np.float32).mean(-1, keepdims=True)
     opacity = 0.8 * heat[..., None]
