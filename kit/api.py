@@ -102,6 +102,12 @@ class Run(tracking.Run):
 
         return exporting.export(self, format, int8=int8, tta=tta, output=output)
 
+    def demo(self, share: bool = False) -> Any:
+        """Serve a page to draw on, in a notebook below the cell; see `kit.demo.launch`. Needs Gradio."""
+        from kit.demo import serving
+
+        return serving.launch(self, share=share)
+
     def submit(self, dry_run: bool = False, message: str | None = None) -> Any:
         """Check the run's submission and send it to Kaggle; with `dry_run` only check it."""
         from kit import submission

@@ -25,7 +25,10 @@ def main(argv: list[str] | None = None) -> int:
         data_dir=arguments.data_dir,
         corrections=arguments.corrections,
     )
-    print(f"draw at {blocks.local_url}{f' or {blocks.share_url}' if blocks.share_url else ''}   (Ctrl-C stops it)", flush=True)
+    print(
+        f"draw at {blocks.local_url}{f' or {blocks.share_url}' if blocks.share_url else ''}   (Ctrl-C stops it)",
+        flush=True,
+    )
     serving.wait(blocks)
     return DONE
 
@@ -46,8 +49,8 @@ def _write_space(runs: list[tracking.Run], arguments) -> int:
 def _parser() -> Parser:
     parser = Parser(
         "kit.demo",
-        "Draw with mouse, pen or finger, or drop a photo, and see what the network sees, its probabilities, and where it "
-        "looks. Several runs, or an ensemble and its members, answer side by side.",
+        "Draw with mouse, pen or finger, or drop a photo, and see what the network sees, its probabilities, and "
+        "Grad-CAM. Several runs, or an ensemble and its members, answer side by side.",
         [
             ("python -m kit.demo first", "the page of one run"),
             ("python -m kit.demo first second", "two runs side by side"),

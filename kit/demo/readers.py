@@ -56,8 +56,13 @@ class Reader:
         """
         if isinstance(self.parts, Joined):
             return None
+        return None if self._grad_cam is None else self._grad_cam(images, classes)
+
+    @functools.cached_property
+    def _grad_cam(self) -> attribution.GradCam | None:
+        assert isinstance(self.parts, Networks)
         try:
-            return attribution.grad_cam_maps(self.load(self.parts.paths[0]), images, classes)
+            return attribution.GradCam(self.load(self.parts.paths[0]))
         except ValueError:  # no layer has feature maps
             return None
 

@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import pathlib
 import re
+import socket
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -141,7 +142,7 @@ def serve(
             state_session_capacity=VISITORS,
         )
     except OSError as error:
-        raise UserError(f"port {port or 'from 7860 on'} is in use ({error}); take another --port.") from None
+        raise UserError(f"no port could be had ({error}); take another --port.") from None
     if share and not blocks.share_url:
         blocks.close(verbose=False)
         raise Failure("gradio.live gave no public link; try again later, or leave out --share.")
@@ -160,10 +161,19 @@ def wait(blocks: "gr.Blocks") -> None:
 
 
 def check_port(port: int | None) -> None:
-    """Refuse what is no port.
+    """Refuse a port of this machine that cannot be listened at.
 
     Raises:
-        UserError: it is not between 1 and 65535.
+        UserError: it is not between 1 and 65535, or in use, or not the user's to take.
     """
-    if port is not None and not 0 < port <= LARGEST_PORT:
+    if port is None:
+        return
+    if not 0 < port <= LARGEST_PORT:
         raise UserError(f"--port {port}: take a number from 1 to {LARGEST_PORT}.")
+    try:
+        with socket.socket() as tried:
+            if os.name == "posix":  # one that was left a moment ago is free
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind((HERE, port))
+    except OSError as error:
+        raise UserError(f"--port {port} cannot be had ({error.strerror}); take another one.") from None

@@ -128,4 +128,5 @@ def _gap(one: slice, other: slice) -> int:
 
 def _distance(one: Box, other: Box) -> float:
     """The gap between two boxes, in pixels; 0 where they overlap."""
-    return float(np.hypot(*(_gap(a, b) for a, b in zip(one, other, strict=True))))
+    rows, columns = (_gap(a, b) for a, b in zip(one, other, strict=True))
+    return float(np.hypot(rows, columns))
