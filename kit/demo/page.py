@@ -52,7 +52,7 @@ def build(readers: Sequence[Reader], folder: pathlib.Path | None) -> gr.Blocks:
             count = len(found.seen)
             numbers = gr.update(choices=_numbers(count), value=None, visible=count > 1)
             offered = gr.update(visible=bool(count) and folder is not None)
-            return view.answer(found), found, offered, numbers, gr.update(value=None), ""
+            return view.answer(found, _number(event)), found, offered, numbers, gr.update(value=None), ""
 
         def correct(found: Answer | None, number: str | None, label: str | None):
             return f'<p class="kept">{html.escape(printable(_kept(found, number, label, folder)))}</p>'
@@ -79,6 +79,12 @@ def _picture(event: gr.EventData) -> tuple[bytes | None, bool, str]:
     except (binascii.Error, ValueError):
         content = b""
     return content or None, drawn, printable(name) or answers.DRAWN
+
+
+def _number(event: gr.EventData) -> int:
+    """Return which of its pictures a visitor's page has sent."""
+    number = event._data.get("number") if isinstance(event._data, dict) else 0
+    return number if isinstance(number, int) else 0
 
 
 def _numbers(count: int) -> list[str]:

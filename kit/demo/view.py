@@ -18,9 +18,9 @@ MOST_BARS = 12  # classes; of more the likeliest are shown
 MOST_SHOWN = 24  # drawings of one photo whose bars are shown
 
 
-def answer(shown: Answer) -> str:
-    """Return what the page shows for an answer; whatever names hold is escaped."""
-    return _template().render(answer=shown, headline=answers.headline(shown), most=MOST_SHOWN)
+def answer(shown: Answer, number: int = 0) -> str:
+    """Return what the page shows for an answer to its picture `number`; whatever names hold is escaped."""
+    return _template().render(answer=shown, number=number, headline=answers.headline(shown), most=MOST_SHOWN)
 
 
 def about(readers: list[Reader]) -> str:

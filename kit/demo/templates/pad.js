@@ -3,7 +3,7 @@
 const canvas = element.querySelector("canvas"), pen = canvas.getContext("2d");
 const hint = element.querySelector(".hint"), input = element.querySelector("input");
 const draws = props.draws, WIDTH = 22, MARGIN = 0.08, LARGEST = 30e6;
-let strokes = [], photo = null, waiting = null;
+let strokes = [], photo = null, waiting = null, number = 0;
 
 canvas.setAttribute("aria-label", draws ? "draw here" : "drop a photo here");
 element.querySelector(".undo").hidden = !draws;
@@ -44,12 +44,14 @@ function drawing() {
     return sheet.toDataURL("image/png");
 }
 
-function send(after = 150) {
+function send(after = 300) {
     clearTimeout(waiting);
+    number += 1;
+    element.dataset.number = number;  // the answer has the number of the picture that it is to
     waiting = setTimeout(() => {
         trigger("picture", photo
-            ? {image: photo.content, name: photo.name, drawn: false}
-            : {image: drawing(), name: "", drawn: true});
+            ? {number, image: photo.content, name: photo.name, drawn: false}
+            : {number, image: drawing(), name: "", drawn: true});
     }, after);
 }
 
