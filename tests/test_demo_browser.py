@@ -112,7 +112,9 @@ def until(page, condition, seconds=60):
 
 
 HEADLINE = "document.querySelector('.answer .headline').innerText"
-CURRENT = "document.querySelector('#pad [data-number]').dataset.number === document.querySelector('.answer').dataset.number"
+CURRENT = (
+    "document.querySelector('#pad [data-number]').dataset.number === document.querySelector('.answer').dataset.number"
+)
 BLANK = f"{HEADLINE} === 'Draw something.'"
 ANSWERED = f"{CURRENT} && {HEADLINE} !== 'Draw something.' && {HEADLINE}"
 
@@ -152,7 +154,7 @@ def chosen(dataset, run):
     known = np.flatnonzero(~np.isnan(run.oof()).any(axis=1))
     for label in range(10):
         rows = [row for row in known if dataset.train_labels[row] == label]
-        lines = ((row, strokes(dataset.train_images[row, ..., 0], step=5)) for row in rows)
+        lines = ((row, strokes(dataset.train_images[row, ..., 0])) for row in rows)
         faithful = (pair for pair in lines if likeness(dataset.train_images[pair[0], ..., 0], pair[1]) >= FAITHFUL)
         for _, (_, found) in zip(range(EACH), faithful, strict=False):
             yield label, found
@@ -220,8 +222,10 @@ def test_two_visitors_at_once_see_their_own(visitors, address, place):
     page.value("document.querySelector('#wrong button').click()")
     until(page, "document.querySelectorAll('#right input').length === 10")
     page.value("document.querySelectorAll('#right input')[4].click()")
+    until(page, "document.querySelectorAll('#right input')[4].checked")
+    time.sleep(0.3)
     page.value("document.querySelector('#keep').click()")
-    until(page, "document.querySelector('#kept').innerText.includes('--extra-data')")
+    assert "--extra-data" in until(page, "document.querySelector('#kept').innerText.trim()")
     (kept,) = (place / "corrections" / "digit-recognizer" / "images").rglob("*.png")
     assert kept.parent.name == "4"
     from PIL import Image

@@ -195,6 +195,19 @@ def test_several_digits_are_found_and_stand_in_the_order_of_reading(places, ligh
     assert len({photo.title for photo in found}) == 5
 
 
+def test_the_bar_of_a_five_between_two_digits_is_that_of_the_five(tmp_path):
+    row = Image.new("L", (500, 300), 255)
+    pen = ImageDraw.Draw(row)
+    pen.line([(90, 80), (150, 80), (110, 220)], fill=0, width=16)  # 7
+    pen.line([(230, 110), (230, 150), (280, 170), (260, 220), (220, 215)], fill=0, width=16)
+    pen.line([(258, 84), (310, 78)], fill=0, width=16)  # the bar of the 5
+    pen.line([(370, 80), (370, 220)], fill=0, width=16)  # 1
+    row.save(tmp_path / "751.png")
+    assert [photo.box[2] - photo.box[0] for photo in photos.prepare(tmp_path / "751.png", DIGITS)] == [
+        pytest.approx(width * 400 / 500, abs=12) for width in (76, 106, 16)
+    ]
+
+
 def test_strokes_that_are_apart_are_one_digit(tmp_path):
     five = Image.new("L", (500, 400), 255)
     pen = ImageDraw.Draw(five)

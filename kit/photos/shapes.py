@@ -9,7 +9,7 @@ MOST = 50  # shapes that are looked at, the largest
 TALL = 0.6  # share of a drawing's height from which a shape is one itself and no stroke of it
 AS_TALL = 0.45  # share of the main drawing's height that another one has at least
 AS_BOLD = 0.4  # share of its ink's strength
-NEAR, NEARER = 0.25, 0.08  # gaps to a stroke, as shares of the drawing's size; the second where the stroke is tall
+NEAR, NEARER = 0.35, 0.08  # gaps to a stroke, as shares of the drawing's size; the second where the stroke is tall
 
 
 def drawings(mask: np.ndarray, ink: np.ndarray) -> list[np.ndarray]:
@@ -93,11 +93,14 @@ def _aside(number: int, large: list[int], boxes: list[Box], shape: tuple[int, ..
 def _with_strokes(main: int, others: list[int], boxes: list[Box]) -> set[int]:
     """Return the shape `main` and those of the others that are strokes of the same digit."""
     middle = boxes[main]
+    tall = {number for number in others if number != main and _height(boxes[number]) > TALL * _height(middle)}
+    neighbours = {number for number in tall if _beside(boxes[number], middle)}
     reach: dict[int, float] = {}
-    for number in others:
-        tall = _height(boxes[number]) > TALL * _height(middle)
-        if not (tall and _beside(boxes[number], middle)):
-            reach[number] = (NEARER if tall and _gap(boxes[number][0], middle[0]) else NEAR) * _size(middle)
+    for number in set(others) - neighbours:
+        box = boxes[number]
+        if any(_distance(box, boxes[other]) < _distance(box, middle) for other in neighbours):
+            continue  # a stroke of that one
+        reach[number] = (NEARER if number in tall and _gap(box[0], middle[0]) else NEAR) * _size(middle)
     chosen, before = {main}, set[int]()
     while chosen != before:  # a stroke may belong by another one that lies between
         before = set(chosen)
