@@ -157,6 +157,12 @@ SERVED = {
     "test/unknown": lambda: folders() | of_test("test/unknown"),
     "sampleSubmission.csv": lambda: folders()
     | {k.replace(SAMPLE, "sampleSubmission.csv"): v for k, v in of_test().items()},
+    "a class called as a test, and one as a training": lambda: folders(classes=("cat", "testudo", "train")) | of_test(),
+    "several layers of train and valid": lambda: folders("train/images") | folders("valid/images") | of_test(),
+    "labels that a spreadsheet has made fractions": lambda: loose_train()
+    | of_test(label="1")
+    | {"labels.csv": labels(values=("1.0", "2.0", "10.0"))},
+    "classes that YAML takes for others": lambda: folders(classes=("no", "null", "yes")) | of_test(label="no"),
     "valid beside train": lambda: folders() | folders("valid", count=3) | of_test(),
     "a folder whose name holds test": lambda: {f"latest/{k}": v for k, v in (folders() | of_test("held")).items()},
     "class folders without a folder above": lambda: {k.removeprefix("train/"): v for k, v in folders().items()}
@@ -219,6 +225,8 @@ REFUSED = {
         | {"l.csv": labels(values=("rust scab", "rust", "scab")).replace(b"a0,rust scab", b"a0,ok")},
         "multi-label",
     ),
+    "names that are numbers": (lambda: loose_train(ids=range(1, 19)) | of_test(), "labels"),
+    "another kind of classes' folders": (lambda: folders("a") | folders("b") | of_test(), r"a, b"),
     "masks": (lambda: MASKS | of_test(label="0"), "segmentation"),
     "folders in the classes' folders": (lambda: GROUPED | of_test(), "train/cat"),
     "no table of pixels": (lambda: {"train.npz": b"x", "test.npz": b"x", SAMPLE: of_test()[SAMPLE]}, r"\.npz"),

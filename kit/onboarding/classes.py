@@ -43,7 +43,7 @@ def names_of(texts: Sequence[str], column: str, where: str, unique: bool = False
     if all(re.fullmatch(r"-?\d*\.?\d+(e-?\d+)?", name, re.IGNORECASE) for name in names):
         if too_many or any(float(name) != int(float(name)) for name in names):
             raise UserError(f"{what} holds fractions: a regression; the kit classifies.")
-        return sorted(names, key=float)
+        return sorted({str(int(float(name))) for name in names}, key=int)
     if not unique and _of_several(names):
         raise UserError(f"{what} holds several labels an image, such as {max(names, key=len)[:40]!r}: multi-label.")
     if too_many:

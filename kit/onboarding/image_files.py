@@ -16,10 +16,10 @@ from kit.onboarding.csv_tables import Table
 SAMPLED = 60  # images that are opened
 PHOTO_SIDE, SMALL = 96, 64  # pixels: what photos are made, and the largest side that stays as it is
 MOST_MISSING = 0.5  # of a table's rows that may have no image, so that the loader names the first
-TEST, TRAIN = re.compile(r"(?<![a-z])test", re.IGNORECASE), re.compile(r"(?<![a-z])train", re.IGNORECASE)
-NO_CLASS = re.compile(
-    r"(?<![a-z])(train|test|val|valid|dev|images?|imgs?|photos?|masks?|annotations?|labels?|extra|samples?)"
-)
+TEST = re.compile(r"(?<![a-z])test(?!(?!ing|set|data|im)[a-z])", re.IGNORECASE)
+TRAIN = re.compile(r"(?<![a-z])train", re.IGNORECASE)
+PARTS = re.compile(r"(train|test|val|valid|validation|dev|extra|samples?)[\W\d_]*", re.IGNORECASE)
+NO_CLASSES = re.compile(r"(images?|imgs?|photos?|masks?|annotations?|labels?)[\W\d_]*", re.IGNORECASE)
 ID_AT_END = re.compile(r"[._\-\s(]+(\d+|[0-9a-f]{6,})\)?$|(?<=[^\W\d_])\d+$")
 
 
@@ -129,7 +129,7 @@ def _by_folder(tree: Tree, train: list[str]) -> Any:
     if "" in groups.get("", set()):  # images beside the folders
         groups[""].discard("")
     if len(groups) > 1:
-        called = {folder: names for folder, names in groups.items() if _part(f"{folder}/x", TRAIN) == folder}
+        called = {folder: names for folder, names in groups.items() if TRAIN.search(folder)}
         if len(called) != 1:
             if not any(len(names) > 1 for names in groups.values()):
                 return None
@@ -139,7 +139,9 @@ def _by_folder(tree: Tree, train: list[str]) -> Any:
             )
         groups = called
     ((above, names),) = groups.items()
-    if not names or (not above and len(names) < 2) or any(NO_CLASS.match(name.lower()) for name in names):
+    if not names or (not above and len(names) < 2) or any(map(NO_CLASSES.fullmatch, names)):
+        return None
+    if any(map(PARTS.fullmatch, names)) and not TRAIN.search(above):  # inside of train/, "train" is a vehicle
         return None
     return {"layout": "class-folders", "train": above or "."}, classes.names_of(
         sorted(names), "folder", str(tree.folder / above), unique=True

@@ -9,6 +9,7 @@ from typing import Any
 
 from kit.errors import UserError
 from kit.loaders import archives, decoding
+from kit.loaders.layouts import images
 from kit.loaders.tree import Tree
 from kit.onboarding import classes, csv_tables, image_files
 from kit.onboarding.csv_tables import Table
@@ -43,7 +44,7 @@ def survey(slug: str, folder: pathlib.Path, image_shape: Sequence[int] = ()) -> 
     if pictures and image_shape:
         fields["image_shape"] = [*image_shape[:2], *(image_shape[2:] or fields["image_shape"][2:])]
     fields |= _submission(sample, fields)
-    return Proposal(slug, folder, tree, fields, len(pictures), tuple(_doubts(sample, fields)))
+    return Proposal(slug, folder, tree, fields, len(pictures), tuple(_doubts(sample, fields, pictures)))
 
 
 def _check_archives(tree: Tree) -> None:
@@ -179,7 +180,7 @@ def _submission(sample: Table, fields: dict[str, Any]) -> dict[str, Any]:
     values = {row[1].strip() for row in sample.rows}
     found = {"id_column": header[0], "label_column": header[1], "predicts": "label", "metric": "accuracy"}
     if len(names) == 2 and any(re.fullmatch(r"0?\.\d+|1\.0+|0\.0+", value) for value in values):
-        of = next((name for name in names if _plain(name) in _plain(header[1])), names[1])
+        of = next((name for name in names if _plain(name) in map(_plain, re.split(r"[\W_]+", header[1]))), names[1])
         return found | {"predicts": "probability", "probability_of": of, "metric": "log-loss"}
     if any(re.fullmatch(r"-?\d*\.\d+", value) and float(value) != int(float(value)) for value in values):
         raise UserError(
@@ -197,9 +198,13 @@ def _plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name).lower()
 
 
-def _doubts(sample: Table, fields: dict[str, Any]) -> list[str]:
+def _doubts(sample: Table, fields: dict[str, Any], pictures: Sequence[str]) -> list[str]:
     """Say what was taken although the files do not tell it for certain."""
-    names, found = fields["class_names"], []
+    names, found, used = fields["class_names"], [], fields["files"]
+    if left := [path for path in pictures if not any(images.within(path, used[part]) for part in ("train", "test"))]:
+        found.append(
+            f"{len(left):,} images lie neither in {used['train']} nor in {used['test']}, such as {left[0][:80]}"
+        )
     if fields["predicts"] == "probability" and not names[1].isdigit():
         found.append(
             f"column {sample.header[1]!r} of the submission is taken for the probability of "
