@@ -4,17 +4,21 @@ An image's grey tells its class, so that what is read can be checked against wha
 """
 
 import io
+import os
+import pathlib
 import re
+import sys
 import tarfile
 import zipfile
 
 import bundles
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from kit import loaders, new
-from kit.command_line import DONE, WRONG_INPUT
+from kit.command_line import DONE, FAILED, WRONG_INPUT
 
 GREYS = (30, 90, 150, 210)
 CLASSES = ("cat", "dog", "fox")
@@ -297,3 +301,81 @@ def test_what_cannot_be_served_is_refused_in_one_line(place, capsys, make, named
     assert re.search(named, error), error
     assert "Traceback" not in error
     assert not (place / "own").exists()
+
+
+ANSWERS = {
+    "image_shape": ["8", "7x9", "6x10"],
+    "metric": ["acuracy", "Macro-F1"],
+    "handwriting": ["maybe", "n"],
+    "mirror_symmetric": [""],
+    "daily_limit": ["five", "0", "7"],
+    "code_only": ["no"],
+}
+
+
+def at_terminal(place, answers: bytes, *flags):
+    """Run `kit.new odd` at a terminal of its own; returns the exit status and what the person saw."""
+    import pty
+
+    pid, terminal = pty.fork()
+    if not pid:
+        sys.path.insert(0, str(pathlib.Path(new.__file__).parents[1]))
+        command = [sys.executable, "-m", "kit.new", "odd", "--data", "data/odd", *flags]
+        os.execve(sys.executable, command, {**os.environ, "PYTHONPATH": sys.path[0]})
+    seen = b""
+    while b"? " not in seen and b"error" not in seen:
+        seen += os.read(terminal, 1 << 12)
+    os.write(terminal, answers)
+    try:
+        while more := os.read(terminal, 1 << 12):
+            seen += more
+    except OSError:  # the other end has closed
+        pass
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), seen.decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a terminal of POSIX")
+class TestAtATerminal:
+    def test_wrong_answers_are_asked_again_at_once_and_the_right_ones_are_written(self, place):
+        lay(place, pixels(NUMBERED[:60]))
+        typed = "".join(f"{text}\n" for texts in ANSWERS.values() for text in texts)
+        status, seen = at_terminal(place, typed.encode())
+        assert status == DONE, seen
+        facts = yaml.safe_load((place / "own" / "odd" / "competition.yaml").read_text())
+        expected = {"image_shape": [6, 10, 1], "metric": "macro-f1", "handwriting": False, "mirror_symmetric": False}
+        expected |= {"daily_limit": 7, "code_only": False}
+        assert {name: facts[name] for name in expected} == expected
+        assert "pixels" not in facts
+        assert loaders.load("odd", "kaggle").train_images.shape == (18, 6, 10, 1)
+
+    @pytest.mark.parametrize(("keys", "expected"), [(b"\x04", WRONG_INPUT), (b"accuracy\n\x03", FAILED)])
+    def test_whoever_leaves_at_a_question_leaves_nothing_behind(self, place, keys, expected):
+        lay(place, folders() | of_test())
+        status, seen = at_terminal(place, keys)
+        assert status == expected, seen
+        assert "Traceback" not in seen
+        assert not (place / "own").exists()
+
+
+def test_without_a_terminal_nothing_is_looked_at_before_the_refusal(place, capsys):
+    lay(place, folders() | of_test())
+    assert new.main(["odd", "--data", "data/odd"]) == WRONG_INPUT
+    assert "--yes" in capsys.readouterr().err
+    assert new.main(["../odd", "--data", "data/odd", "--yes"]) == WRONG_INPUT
+    assert new.main(["odd", "--data", "data/odd", "--yes"]) == DONE
+    assert new.main(["odd", "--data", "data/odd", "--yes"]) == WRONG_INPUT, "facts are not overwritten"
+
+
+@pytest.mark.parametrize(("text", "shape"), [("6x10", [6, 10, 1]), ("4×5×3", [4, 5, 3])])
+def test_the_shape_of_what_is_no_square_can_be_given(place, text, shape):
+    lay(place, pixels(NUMBERED[:60]))
+    assert new.main(["odd", "--data", "data/odd", "--yes", "--image-shape", text]) == DONE
+    assert list(loaders.load("odd", "kaggle").train_images.shape[1:]) == shape
+
+
+def test_photos_can_be_made_of_another_size(place, capsys):
+    lay(place, folders() | of_test())
+    assert new.main(["odd", "--data", "data/odd", "--yes", "--image-shape", "12x16"]) == DONE
+    assert loaders.load("odd", "kaggle").train_images.shape == (18, 12, 16, 3)
+    for wrong in ("12", "0x3", "12x12x2", "a"):
+        assert new.main(["other", "--data", "data/odd", "--yes", "--image-shape", wrong]) == WRONG_INPUT
