@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit import loaders, tracking
+from kit import loaders, metrics, tracking
 from kit.backend import start_keras
 from kit.errors import UserError
 from kit.loaders import Dataset
@@ -39,16 +39,23 @@ class Run(tracking.Run):
 
     def __repr__(self) -> str:
         try:
-            accuracy = self.accuracy
+            reached = self.metrics()
         except UserError:
             return f"<Run {self.folder}, {self.state}>"
-        reached = "no validation images" if accuracy is None else f"accuracy {accuracy:.2%}"
-        return f"<Run {self.folder}: {self.metrics().model}, {reached}>"
+        metric, score = metrics.named(reached.metric), "no validation images"
+        if reached.score is not None:
+            score = f"{metric.name} {metric.shown(reached.score)}"
+        return f"<Run {self.folder}: {reached.model}, {score}>"
 
     @property
     def accuracy(self) -> float | None:
         """The accuracy on images that its networks were not trained on, 0…1; None where none were kept."""
         return self.metrics().validation_accuracy
+
+    @property
+    def score(self) -> float | None:
+        """The score on the same images by the competition's metric; None where none were kept."""
+        return self.metrics().score
 
     @property
     def network(self) -> "keras.Model":
