@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import keras
 
     from kit.evaluation.evaluation import Evaluation
+    from kit.training.learning_rate_finder import Sweep
 
 
 class Run(tracking.Run):
@@ -153,6 +154,33 @@ def fit(
     from kit.training import start
 
     return Run(start.fit(dataset, asked, name, _callbacks(tensorboard, time_limit), timings))
+
+
+def find_learning_rate(
+    data: Dataset | str = DEFAULT_COMPETITION,
+    model: str | None = None,
+    *,
+    config: str | pathlib.Path | None = None,
+    **fields: Any,
+) -> "Sweep":
+    """Train for some steps while the learning rate grows, and suggest one; nothing is written.
+
+    Args:
+        data, model, config, **fields: as for `fit`.
+
+    Raises:
+        UserError: what was asked for cannot be trained, or is a plan of several networks.
+        Failure: the loss falls at no learning rate.
+    """
+    dataset = load(data) if isinstance(data, str) else data
+    flags = fields | ({} if model is None else {"model": model})
+    asked = plan.asked_for(dataset.competition.name, config, flags, None)
+    if isinstance(asked, plan.Plan):
+        raise UserError("a plan trains several networks; find the learning rate of one of them, with --model.")
+    start_keras()
+    from kit.training import learning_rate_finder, setup
+
+    return learning_rate_finder.sweep(setup.resolve(dataset, asked))
 
 
 def resume(
