@@ -193,7 +193,7 @@ def run_predict(exported: pathlib.Path, files: list[str]) -> list[str]:
     guard = "import sys; sys.modules['kit'] = None; import runpy; runpy.run_path(sys.argv.pop(1), run_name='__main__')"
     done = subprocess.run(
         [sys.executable, "-c", guard, str(exported.resolve() / "predict.py"), *files],
-        capture_output=True, text=True, env=environment, timeout=120,
+        capture_output=True, text=True, env=environment, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
