@@ -3,7 +3,7 @@
 import kit
 data = kit.load("digit-recognizer")
 run = kit.fit(data, model="fast_cnn", epochs=4)
-run.accuracy, run.history, run.predict(images), run.evaluate(), run.submit(dry_run=True)
+run.accuracy, run.history, run.predict(images), run.evaluate(), run.export("onnx"), run.submit(dry_run=True)
 """
 
 import pathlib
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import keras
 
     from kit.evaluation.evaluation import Evaluation
+    from kit.export import Exported
     from kit.training.learning_rate_finder import Sweep
 
 
@@ -94,6 +95,20 @@ class Run(tracking.Run):
             start_keras()
         report.write(found)
         return found
+
+    def export(self, format: str, int8: bool = False, tta: bool = False, output: str | None = None) -> "Exported":
+        """Write the run as one network for other programs, and compare it with Keras; see `kit.export.export`.
+
+        Args:
+            format: "keras", "saved-model", "onnx", "litert" or "openvino".
+            int8: whether to write 8-bit integers, where the format has them.
+            tta: whether to average over augmented copies.
+            output: the folder to leave; by default `exports/<competition>/<run>-<format>`.
+        """
+        start_keras()
+        from kit.export import exporting
+
+        return exporting.export(self, format, int8=int8, tta=tta, output=output)
 
     def submit(self, dry_run: bool = False, message: str | None = None) -> Any:
         """Check the run's submission and send it to Kaggle; with `dry_run` only check it."""

@@ -17,7 +17,7 @@ from kit.metrics.scores import (
     standard_error,
     true_class,
 )
-from kit.metrics.significance import SIGNIFICANT, Comparison, compare, disagreement, mcnemar
+from kit.metrics.significance import SIGNIFICANT, Comparison, compare, difference_error, disagreement, mcnemar
 
 __all__ = [
     "FLOOR",
@@ -31,6 +31,7 @@ __all__ = [
     "calibration",
     "compare",
     "competition_score",
+    "difference_error",
     "disagreement",
     "log_loss",
     "macro_f1",
