@@ -17,6 +17,8 @@ FLOOR = np.float32(1e-7)
 """The smallest probability that a log-loss counts: float32 cannot tell 1 - p from 1 below it."""
 ROUNDING = 0.02
 """How far a row of 16-bit probabilities may be from a sum of 1."""
+ERRORS, FEWEST = 3, 100
+"""By how many standard errors, and on how many images at least, a score must be better than a constant prediction's."""
 SIGNIFICANT = 0.05
 """The p-value below which a difference counts as more than luck."""
 
@@ -181,6 +183,32 @@ def competition_score(name: str, labels: np.ndarray, probabilities: np.ndarray) 
     metric = named(name)
     score, error = metric.score(labels, probabilities), metric.error(labels, probabilities)
     return {"metric": name, "validation_score": score, "validation_score_error": error}
+
+
+def against_baseline(name: str, labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    """Return what a run's metrics say of the score beside that of the best constant prediction.
+
+    That predicts every class with its share of the labels: the accuracy of always guessing the most frequent class, the
+    log-loss of knowing the shares alone, a kappa of 0.
+
+    Args:
+        name: the metric's.
+        labels: (n,) integers.
+        probabilities: (n, classes).
+
+    Returns:
+        baseline_score, and beats_baseline: whether the score is better by more than ERRORS standard errors; None below
+        FEWEST images, where luck decides.
+    """
+    metric, classes = named(name), probabilities.shape[1]
+    shares = np.bincount(labels, minlength=classes) / len(labels)
+    constant = np.tile(shares.astype(np.float32), (len(labels), 1))
+    baseline = metric.score(labels, constant)
+    if len(labels) < FEWEST:
+        return {"baseline_score": baseline, "beats_baseline": None}
+    error = max(metric.error(labels, constant), metric.error(labels, probabilities))
+    ahead = metric.gain(metric.score(labels, probabilities)) - metric.gain(baseline)
+    return {"baseline_score": baseline, "beats_baseline": bool(ahead > ERRORS * error)}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import yaml
 
 from kit import yaml_files
 from kit.errors import UserError
+from kit.metrics import named
 from kit.recipes.plan import METHODS, Plan
 from kit.recipes.recipe import FIELDS, Recipe, explanation, shown
 
@@ -162,6 +163,8 @@ class Metrics(_Schema):
         validation_images: how many these are.
         metric, validation_score, validation_score_error: where the competition scores by another metric than accuracy:
             its name, the score on the same images and its standard error.
+        baseline_score: the score, by that metric, of the best constant prediction for the same images.
+        beats_baseline: whether the run and each of its folds are significantly better; None with too few images.
         selected_on_validation: whether these images also chose the epoch (`checkpoint: best`, `patience`), which makes
             the accuracy a little too high.
         fold_accuracies: of each fold.
@@ -189,6 +192,8 @@ class Metrics(_Schema):
     metric: str = "accuracy"
     validation_score: float | None = None
     validation_score_error: float | None = None
+    baseline_score: float | None = None
+    beats_baseline: bool | None = None
     selected_on_validation: bool = False
     fold_accuracies: list[Share] | None = None
     fit_seconds: float = pydantic.Field(ge=0)
@@ -220,6 +225,19 @@ class Metrics(_Schema):
     def score_error(self) -> float | None:
         """The standard error of `score`."""
         return self.standard_error if self.metric == "accuracy" else self.validation_score_error
+
+    @property
+    def shortfall(self) -> str:
+        """Say that the run has learned nothing; an empty text where it has, and where that is not known."""
+        if self.beats_baseline is not False or self.score is None or self.baseline_score is None:
+            return ""
+        metric = named(self.metric)
+        text = f"validation {metric.name} {metric.shown(self.score)} is no better than that of always guessing"
+        if self.fold_accuracies:
+            folds = ", ".join(f"{accuracy:.2%}" for accuracy in self.fold_accuracies)
+            text = f"a fold is no better than always guessing (accuracy by fold: {folds}; guessing has {metric.name}"
+            return f"{text} {metric.shown(self.baseline_score)})"
+        return f"{text}, {metric.shown(self.baseline_score)}"
 
     @property
     def split(self) -> dict[str, Any]:

@@ -78,8 +78,13 @@ def reached(training: Training, oof: np.ndarray) -> dict[str, Any]:
         "validation_log_loss": metrics.log_loss(labels[rows], oof[rows]),
         "validation_images": len(rows),
     }
-    found |= metrics.competition_score(dataset.competition.metric, labels[rows], oof[rows])
+    metric = dataset.competition.metric
+    found |= metrics.competition_score(metric, labels[rows], oof[rows])
+    found |= metrics.against_baseline(metric, labels[rows], oof[rows])
     if training.recipe.folds:
+        beaten = [metrics.against_baseline(metric, labels[part], oof[part]) for _, part in training.folds]
+        if any(one["beats_baseline"] is False for one in beaten):
+            found["beats_baseline"] = False
         found["fold_accuracies"] = [metrics.accuracy(labels[part], oof[part]) for _, part in training.folds]
     return found
 
