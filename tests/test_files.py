@@ -157,7 +157,7 @@ def test_whether_a_file_can_be_written_is_found_out_without_a_trace(tmp_path):
         files.check_writable(path, 1000)
     assert left(tmp_path) == ["file"]
     assert (tmp_path / "file").read_text() == "old"
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(NotADirectoryError) as caught:
         files.check_writable(tmp_path / "file" / "folder" / "new")
     assert errors.kind_of(caught.value) is errors.UserError
 

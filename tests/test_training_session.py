@@ -231,6 +231,25 @@ def test_resuming_on_other_data_is_refused(sample, workplace, monkeypatch):
     train("mine", sample, QUICK)
 
 
+@pytest.mark.parametrize("left", ["state", "fold"])
+@pytest.mark.parametrize("field", ["split_seed", "seed"])
+def test_what_is_left_of_another_recipe_is_not_gone_on_from(sample, workplace, monkeypatch, left, field):
+    """`config.yaml` was edited: the same shapes, other rows, and predictions that would count for the wrong images."""
+
+    def unplugged(*arguments):
+        raise Unplugged
+
+    recipe = QUICK.replace(folds=2)
+    with monkeypatch.context() as patched:
+        patched.setattr(*((session, "_metrics") if left == "fold" else (session, "_predicted")), unplugged)
+        with pytest.raises(Unplugged):
+            train("mine", sample, recipe)
+    run = tracking.find("mine")
+    run.rewrite_config(run.config().model_copy(update={"recipe": recipe.replace(**{field: 7})}))
+    with pytest.raises(UserError, match=field):
+        start.resume(run, sample)
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -73,6 +73,8 @@ def read(path: pathlib.Path) -> Competition:
     if importlib.util.find_spec(module) is None:
         return found
     code = importlib.import_module(module)
+    if not hasattr(code, Competition.FROM_CODE[0].upper()):  # a module of this package, and no competition's
+        return found
     return dataclasses.replace(found, **{name: getattr(code, name.upper()) for name in Competition.FROM_CODE})
 
 

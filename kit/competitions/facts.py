@@ -8,9 +8,10 @@ import pydantic
 from pydantic.dataclasses import dataclass
 
 from kit import metrics
+from kit.competitions import folders
 from kit.errors import UserError
 
-Name = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,99}$")]
+Name = Annotated[str, pydantic.Field(pattern=f"^{folders.NAME.pattern}$")]
 Text = Annotated[str, pydantic.Field(min_length=1, max_length=500)]
 Side = Annotated[int, pydantic.Field(ge=1, le=4096)]
 CONFIG = pydantic.ConfigDict(extra="forbid", coerce_numbers_to_str=True)

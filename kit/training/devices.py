@@ -10,7 +10,6 @@ import keras
 
 from kit.errors import UserError
 
-
 SPLITS_CPU = (2, 21)
 """The first TensorFlow whose collective operations neither hang nor fail between devices that share a CPU."""
 
@@ -37,8 +36,8 @@ def check(wanted: str, batch_size: int) -> None:
         raise UserError(f"devices: {count} wanted, but there are only {available} {kind}.")
     if count > 1 and backend == "tensorflow" and not accelerated and tensorflow_version() < SPLITS_CPU:
         raise UserError(
-            f"devices: TensorFlow {'.'.join(map(str, tensorflow_version()))} may hang on a CPU shown as {count} devices; "
-            f"take --devices 1, or TensorFlow {'.'.join(map(str, SPLITS_CPU))} or newer."
+            f"devices: this TensorFlow may hang on a CPU that is shown as {count} devices; take --devices 1, or "
+            f"TensorFlow {'.'.join(map(str, SPLITS_CPU))} or newer."
         )
     if batch_size % count:
         raise UserError(

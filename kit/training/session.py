@@ -120,7 +120,7 @@ def _fold(training, run, fold, timings, callbacks):
                 network.save(fresh)
         with timings.measure("predict"):
             arrays = _predicted(training, network, split, paths)
-    notes = {"history": history, "parameters": network.count_params()}
+    notes = {"history": history, "parameters": network.count_params(), "recipe": training.recipe.as_dict()}
     checkpoint.write_arrays(done, arrays, notes)
     for path in run.working.glob(f"state-{fold}*"):
         path.unlink(missing_ok=True)
@@ -143,6 +143,7 @@ def _check_part(training, fold, arrays, notes, path):
     wanted = {f"{name}{number}": (groups, count, classes) for name, count in counts.items() for number in numbers}
     if {name: array.shape for name, array in arrays.items()} != wanted or not isinstance(notes.get("parameters"), int):
         raise UserError(f"{path} is not of this training; {checkpoint.ANEW}.")
+    checkpoint.check_recipe(notes, training.recipe, path)
 
 
 def _predicted(training, network, split, paths):
