@@ -53,7 +53,7 @@ def get(name: str) -> Competition:
     own = next((one for one in found if one.casefold() == str(name).casefold()), None)
     if own is None:
         raise UserError(
-            f"unknown competition {name!r}; known: {', '.join(names())}.{nearest(name, found)} "
+            f"unknown competition {str(name)[:100]!r}; known: {', '.join(names())}.{nearest(str(name)[:100], found)} "
             "`python -m kit.new NAME` adds one."
         )
     path = (found[own] / folders.FACTS).resolve()

@@ -179,8 +179,8 @@ class Competition:
                 raise UserError(f"{field}: one for each of the {classes} classes is needed, no two the same.")
         if self.predicts == "probability" and (classes != 2 or self.probability_of not in self.class_names):
             raise UserError(
-                f"probability_of: {self.probability_of!r} is not one of the two classes "
-                f"({', '.join(self.class_names[:5])})."
+                f"probability_of: {self.probability_of[:60]!r} is not one of the two classes "
+                f"({', '.join(name[:60] for name in self.class_names[:5])})."
             )
         if self.predicts != "probabilities" and not self.label_column:
             raise UserError("label_column: is missing.")
