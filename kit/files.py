@@ -132,9 +132,17 @@ def content(path: pathlib.Path, most: int) -> bytes:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write `text` to `path` as UTF-8 with Unix line ends, whole or not at all."""
+    """Write `text` to `path` as UTF-8 with Unix line ends, whole or not at all.
+
+    What no encoding holds, such as the bytes of a file's name that are no UTF-8, is written as `\\udcff`.
+    """
     with replacing(path) as fresh:
-        fresh.write_text(text, encoding="utf-8", newline="\n")
+        fresh.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def path_text(path: str | os.PathLike[str]) -> str:
+    """Return a path as text that any file can hold: bytes of it that are no UTF-8 become `\\udcff`."""
+    return os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def user_cache() -> pathlib.Path | None:

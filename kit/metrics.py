@@ -166,7 +166,9 @@ def named(name: str) -> Metric:
         UserError: there is none; names the nearest.
     """
     if name not in METRICS:
-        raise UserError(f"metric: {str(name)[:60]!r} is not one of {', '.join(METRICS)}.{nearest(str(name)[:99], METRICS)}")
+        raise UserError(
+            f"metric: {str(name)[:60]!r} is not one of {', '.join(METRICS)}.{nearest(str(name)[:99], METRICS)}"
+        )
     return METRICS[name]
 
 

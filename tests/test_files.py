@@ -157,7 +157,7 @@ def test_whether_a_file_can_be_written_is_found_out_without_a_trace(tmp_path):
         files.check_writable(path, 1000)
     assert left(tmp_path) == ["file"]
     assert (tmp_path / "file").read_text() == "old"
-    with pytest.raises(NotADirectoryError) as caught:
+    with pytest.raises(FileExistsError) as caught:
         files.check_writable(tmp_path / "file" / "folder" / "new")
     assert errors.kind_of(caught.value) is errors.UserError
 
@@ -171,3 +171,8 @@ def test_whether_a_file_can_be_written_is_found_out_without_a_trace(tmp_path):
 )
 def test_a_place_that_cannot_be_used_is_the_users_and_a_full_disk_is_not(number, kind):
     assert errors.kind_of(OSError(number, "reason")) is kind
+
+
+def test_what_no_encoding_holds_is_written_in_other_characters(tmp_path):
+    files.write_text(tmp_path / "table.csv", "a\udcff,é,\ud800\n")
+    assert (tmp_path / "table.csv").read_text(encoding="utf-8") == "a\\udcff,é,\\ud800\n"

@@ -612,7 +612,7 @@ def check_facts(folder, content, name):
 @few
 @given(content=facts(), name=st.sampled_from(["mine", "cifar-10", "facts", "folders"]))
 def test_any_facts_are_a_competition_or_one_line(folder, content, name):
-    check_facts(folder / "configs", content, name)
+    check_facts(folder / "facts", content, name)
 
 
 @pytest.mark.slow
@@ -620,20 +620,20 @@ def test_any_facts_are_a_competition_or_one_line(folder, content, name):
 @many
 @given(content=facts(), name=st.sampled_from(["mine", "cifar-10", "digit-recognizer"]))
 def test_many_facts(folder, content, name):
-    check_facts(folder / "configs", content, name)
+    check_facts(folder / "facts", content, name)
 
 
 @pytest.mark.parametrize("name", ["facts", "folders"])
 def test_a_competition_may_be_called_as_a_module_of_the_kit(folder, name):
     content = yaml.safe_load((competitions.folders.packaged() / "digit-recognizer" / "competition.yaml").read_text())
-    check_facts(folder / "configs", as_yaml({**content, "name": name}), name)
+    check_facts(folder / "facts", as_yaml({**content, "name": name}), name)
 
 
 @few
 @given(st.one_of(st.text(min_size=1, max_size=30), st.sampled_from(["100%", "\x1b[2J", "a b", "%(prog)s", "\udcff"])))
 def test_folders_of_any_name_do_not_reach_help(folder, name):
-    with own_configs(folder / "configs"):
-        path = folder / "configs" / name
+    with own_configs(folder / "named"):
+        path = folder / "named" / name
         with contextlib.suppress(OSError, ValueError):
             path.mkdir(parents=True)
             (path / "competition.yaml").touch()

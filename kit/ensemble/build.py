@@ -1,5 +1,6 @@
 """The run that an ensemble leaves, like any training's: it can be submitted, evaluated and joined again."""
 
+import sys
 from typing import Any, cast
 
 import numpy as np
@@ -44,7 +45,9 @@ def join(run: Run, members: Members, method: str, estimator: Ensemble, seed: int
     test = members.test()
     fitted, nested = score(members, method, estimator, seed)
     with run.begin(config(members, method, fitted, seed), "restart", unique) as begun:
-        write(begun, members, fitted, nested, test, seed)
+        reached = write(begun, members, fitted, nested, test, seed)
+    if reached.shortfall:
+        print(f"warning: {begun.name} has learned nothing: its {reached.shortfall}.", file=sys.stderr, flush=True)
     return begun
 
 

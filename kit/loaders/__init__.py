@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from kit import competitions
+from kit import competitions, files
 from kit.competitions import Competition
 from kit.errors import UserError
 from kit.suggestions import nearest
@@ -84,7 +84,9 @@ class Dataset:
         if labels.shape != (len(images),):
             raise UserError(f"{name}_labels: {labels.shape} for {len(images):,} {name}_images; give one for each.")
         if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
-            raise UserError(f"{name}_labels: from {labels.min()} to {labels.max()}, but the classes are 0 to {classes - 1}.")
+            raise UserError(
+                f"{name}_labels: from {labels.min()} to {labels.max()}, but the classes are 0 to {classes - 1}."
+            )
 
     def __repr__(self) -> str:
         shape = "×".join(map(str, self.train_images.shape[1:]))
@@ -107,7 +109,7 @@ class Dataset:
         return tracking.Data(
             competition=self.competition.name,
             source=self.source,
-            folder=self.folder,
+            folder=files.path_text(self.folder),
             limit=self.limit,
             fingerprint=self.fingerprint,
         )

@@ -101,7 +101,7 @@ class Record(_Schema):
     runs: list[Name] = pydantic.Field(min_length=1)
     arguments: list[Text]
     recipe: str
-    data_dir: Text
+    data_dir: str
     sessions: list[Session] = pydantic.Field(min_length=1)
 
     @property

@@ -232,12 +232,12 @@ class Metrics(_Schema):
         if self.beats_baseline is not False or self.score is None or self.baseline_score is None:
             return ""
         metric = named(self.metric)
-        text = f"validation {metric.name} {metric.shown(self.score)} is no better than that of always guessing"
-        if self.fold_accuracies:
+        guessing = f"that of always guessing, {metric.shown(self.baseline_score)}"
+        if self.fold_accuracies and metric.name == "accuracy":
             folds = ", ".join(f"{accuracy:.2%}" for accuracy in self.fold_accuracies)
-            text = f"a fold is no better than always guessing (accuracy by fold: {folds}; guessing has {metric.name}"
-            return f"{text} {metric.shown(self.baseline_score)})"
-        return f"{text}, {metric.shown(self.baseline_score)}"
+            return f"accuracy by fold ({folds}) is not everywhere better than {guessing}"
+        where = ", at least of a fold," if self.folds else ""
+        return f"validation {metric.name} {metric.shown(self.score)}{where} is no better than {guessing}"
 
     @property
     def split(self) -> dict[str, Any]:
@@ -255,7 +255,7 @@ def read_yaml(path: pathlib.Path, schema: type[Schema]) -> Schema:
     Raises:
         UserError: the file is missing, not YAML, or a field is wrong; names file and field.
     """
-    return _checked(yaml_files.mapping(path), path, schema)
+    return _checked(yaml_files.parse(text(path, yaml_files.LARGEST), str(path)), path, schema)
 
 
 def read_json(path: pathlib.Path, schema: type[Schema]) -> Schema:
@@ -271,15 +271,15 @@ def read_json(path: pathlib.Path, schema: type[Schema]) -> Schema:
     return _checked(content, path, schema)
 
 
-def text(path: pathlib.Path) -> str:
-    """Return a text file's content.
+def text(path: pathlib.Path, largest: int = LARGEST) -> str:
+    """Return the content of a text file of at most `largest` bytes.
 
     Raises:
         UserError: the file is missing, not a regular file, too large, or not UTF-8.
     """
     try:
         state = path.stat()
-        if not stat.S_ISREG(state.st_mode) or state.st_size > LARGEST:
+        if not stat.S_ISREG(state.st_mode) or state.st_size > largest:
             raise UserError(f"{path} is not a file that a run has; train the run again.")
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
