@@ -5,7 +5,7 @@ comes first.
 """
 
 from kit.metrics.checks import ROUNDING, predicted_rows
-from kit.metrics.competition_metrics import METRICS, Metric, competition_score, named
+from kit.metrics.competition_metrics import METRICS, Metric, against_baseline, competition_score, named
 from kit.metrics.confidence import Calibration, calibration
 from kit.metrics.scores import (
     FLOOR,
@@ -28,6 +28,7 @@ __all__ = [
     "Comparison",
     "Metric",
     "accuracy",
+    "against_baseline",
     "calibration",
     "compare",
     "competition_score",
