@@ -189,6 +189,30 @@ def test_images_stand_upright_whatever_the_camera_noted(orientation):
     assert upright[11:].max() < 60
 
 
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+@pytest.mark.parametrize("size", [(500, 375), (475, 405), (389, 411), (801, 603), (120, 100)])
+def test_what_the_decoder_has_halved_is_what_full_decoding_gives(size, fit):
+    from kit.loaders import decoding
+
+    rough = np.random.default_rng(0).integers(0, 256, (20, 25, 3), np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(rough).resize(size, Image.Resampling.BICUBIC).save(content, "JPEG", quality=90)
+    read = decoding.decode(content.getvalue(), (96, 96, 3), fit).astype(int)
+    full = Image.open(content).convert("RGB")
+    share = (min if fit == "crop" else max)(size) / 96
+    left, top = ((side - 96 * share) / 2 for side in size)
+    if fit == "crop":
+        expected = np.asarray(
+            full.resize((96, 96), Image.Resampling.BICUBIC, (left, top, size[0] - left, size[1] - top))
+        )
+    else:
+        inner = (round(size[0] / share), round(size[1] / share))
+        page = Image.new("RGB", (96, 96))
+        page.paste(full.resize(inner, Image.Resampling.BICUBIC), ((96 - inner[0]) // 2, (96 - inner[1]) // 2))
+        expected = np.asarray(page)
+    assert np.abs(read - expected).mean() < 1.5
+
+
 def test_the_shipped_competitions_name_their_own_metric_and_columns():
     for name in ("Kannada-MNIST", "plant-seedlings-classification", "dogs-vs-cats-redux-kernels-edition"):
         found = competitions.get(name.lower())
