@@ -182,7 +182,7 @@ def _cropped(image: "Image.Image", size: tuple[float, float], box: tuple[int, in
 
 
 def _scaled(image: "Image.Image", size: tuple[int, int], part: tuple[float, float, float, float]) -> "Image.Image":
-    """Scale a part of an image; to much smaller ones by Hamming's filter, as good as the bicubic one in half the time."""
+    """Scale a part of an image; to a much smaller one by Hamming's filter, as good as bicubic in half the time."""
     from PIL.Image import Resampling
 
     ratio = min((part[2] - part[0]) / size[0], (part[3] - part[1]) / size[1])
