@@ -68,6 +68,7 @@ def compiled(
     batches: Batches | FeatureBatches,
     epochs: int | None = None,
     unfrozen: Sequence[keras.Layer] = (),
+    learning_rate: keras.optimizers.schedules.LearningRateSchedule | None = None,
 ) -> keras.Model:
     """Return the training model, ready for `fit`: with the recipe's optimizer and loss.
 
@@ -76,10 +77,11 @@ def compiled(
         batches: what it will be trained on; their recipe counts.
         epochs: how many the schedule spans; all of the recipe's by default.
         unfrozen: layers that learn at the recipe's `unfreeze_factor`.
+        learning_rate: another schedule than the recipe's.
     """
     recipe = batches.recipe
     model = training_model(network, batches)
-    optimizer = optimizers.build(recipe, network, batches.steps * (epochs or recipe.epochs), unfrozen)
+    optimizer = optimizers.build(recipe, network, batches.steps * (epochs or recipe.epochs), unfrozen, learning_rate)
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
     model.compile(optimizer, loss, metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
     model.optimizer.build(network.trainable_variables)  # under float16 it is another one, around the recipe's
@@ -119,7 +121,9 @@ def fit(
     batches = Batches(split.images, split.targets, recipe, stream=split.fold)
     progress = ValidateAndCheckpoint(network, split, batches, paths, started)
     if paths and paths.state.exists():
-        progress.restore(checkpoint.progress(paths.state))
+        kept = checkpoint.progress(paths.state)
+        checkpoint.check_recipe(kept, recipe, paths.state)
+        progress.restore(kept)
     reached = progress.stage
     for number, stage in enumerate(fine_tuning.stages(recipe)):
         unfrozen = fine_tuning.unfreeze(network, stage.unfreeze)
@@ -234,7 +238,8 @@ class ValidateAndCheckpoint(keras.callbacks.Callback):
         self.history.append(row)
         if self.paths:
             variables = [*self.state.variables, *optimizer.variables]
-            checkpoint.save(self.paths.state, variables, {"history": self.history})
+            notes = {"history": self.history, "recipe": self.recipe.as_dict()}
+            checkpoint.save(self.paths.state, variables, notes)
         if self.stops_early():
             self.model.stop_training = True
 
