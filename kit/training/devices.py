@@ -95,6 +95,14 @@ def accelerator() -> str:
     return ""
 
 
+def run_eagerly() -> None:
+    """Let this process's networks run call by call, which is cheaper than a graph where they make only a few steps."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.run_functions_eagerly(True)
+
+
 def hardware() -> dict:
     """What the numbers of a run were measured on: names, counts and versions, plain values."""
     versions = {"python": platform.python_version(), "keras": keras.__version__}
