@@ -693,7 +693,8 @@ your_turn.outcome(bet, results["validation accuracy"], error)
 #
 # Digits are easy, and good networks hardly differ on them. **CIFAR-10** is harder: 50,000 small colour photographs of
 # ten classes. This time we train to the end: all images, and a learning rate that falls to zero. It is the longest
-# training of this notebook, a quarter of an hour on two cores. A GPU takes a few minutes for three times as many epochs.
+# training of this notebook, a quarter of an hour on two cores. A GPU takes a few minutes, for three times as many
+# epochs.
 
 # %%
 photos = kit.load("cifar-10", source=workshop.source("cifar-10"))

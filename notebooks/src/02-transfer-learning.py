@@ -86,8 +86,8 @@ plt.show()
 # %% [markdown]
 # **What you see.** The classes are about equally frequent. The second figure shows the pixels' values class by class:
 # aeroplanes and ships have more bright pixels, for sky and water, and frogs fewer. Below, the two lines of each plot
-# lie on top of each other. If they did not, the test images would be darker, say, or from another camera, and the validation accuracy would promise too
-# much.
+# lie on top of each other. If they did not, the test images would be darker, say, or from another camera, and the
+# validation accuracy would promise too much.
 #
 # ### Images as points: PCA and t-SNE
 #

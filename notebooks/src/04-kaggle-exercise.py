@@ -624,7 +624,7 @@ checks.sent(my_path, kaggle, my_accuracy)
 # the submission:
 
 # %%
-run = kit.fit(kaggle, config="fast", name="fast", **workshop.choose({}, short={"epochs": 3, "batch_size": 32}))
+run = kit.fit(kaggle, config="fast", name="fast", **workshop.choose({}, short={"epochs": 1, "precision": "float32"}))
 run
 
 # %% [markdown]

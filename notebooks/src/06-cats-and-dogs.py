@@ -401,7 +401,7 @@ figures.wrong_predictions(validation_images, validation_labels, probabilities, c
 # </details>
 
 # %%
-LAYER = workshop.choose("block5", short="block1")
+LAYER = workshop.choose("block5", short="block1")  # VGG16's last block
 FROZEN = workshop.unused("frozen", NAME)  # a second time the name is frozen-2: nothing is overwritten
 ### BEGIN SOLUTION: the command, beginning with !
 # !python -m kit.train --competition {NAME} --model transfer --options backbone=VGG16 image_size={SIDE} layer={LAYER} \
@@ -493,8 +493,8 @@ LEAST = workshop.choose(guess + (1 - guess) / (2 if vgg.trained else 10), short=
 print(f"{MINE} has to reach {LEAST:.1%}.")
 ### BEGIN SOLUTION: train a run called MINE
 options = {"backbone": "VGG16", "image_size": SIDE, "layer": workshop.choose("block4", short="block2")}
-epochs = workshop.choose(10, short=2)
-kit.fit(data, model="transfer", options=options, weights=vgg.file, epochs=epochs, validation_share=0.2, name=MINE)
+settings = workshop.choose({"epochs": 10}, short={"epochs": 1, "precision": "float32"})
+kit.fit(data, model="transfer", options=options, weights=vgg.file, validation_share=0.2, name=MINE, **settings)
 ### END SOLUTION
 
 # %%
