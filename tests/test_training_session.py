@@ -61,36 +61,38 @@ def trained(recipe, dataset, paths=None):
 # --- repeatability and resume
 
 
-def test_same_seed_same_bits_other_seed_other_bits(sample):
-    first, _ = trained(EVERYTHING, sample)
-    second, _ = trained(EVERYTHING, sample)
-    for one, two in zip(first, second, strict=True):
-        np.testing.assert_array_equal(one, two)
+@pytest.fixture(scope="module")
+def whole(sample):
+    """A training that nothing interrupted: its weights and its history."""
+    return trained(EVERYTHING, sample)
+
+
+def test_another_seed_gives_other_bits(sample, whole):
     other, _ = trained(EVERYTHING.replace(seed=1), sample)
-    assert any((one != two).any() for one, two in zip(first, other, strict=True))
+    assert any((one != two).any() for one, two in zip(whole[0], other, strict=True))
 
 
 class Unplugged(Exception):
     pass
 
 
-@pytest.mark.parametrize("epoch", [1, 2])
-def test_a_broken_training_ends_as_an_unbroken_one(sample, tmp_path, monkeypatch, epoch):
+def test_a_training_broken_twice_ends_with_the_same_bits(sample, whole, tmp_path, monkeypatch):
     paths = fit.CheckpointPaths(tmp_path / "state.npz", tmp_path / "best.keras")
-    whole, history = trained(EVERYTHING, sample)
+    weights, history = whole
     original = checkpoint.save
+    for epoch in (1, 2):
 
-    def save_and_break(path, model, progress):
-        original(path, model, progress)
-        if len(progress["history"]) == epoch:
-            raise Unplugged
+        def save_and_break(path, model, progress, epoch=epoch):
+            original(path, model, progress)
+            if len(progress["history"]) == epoch:
+                raise Unplugged
 
-    monkeypatch.setattr(checkpoint, "save", save_and_break)
-    with pytest.raises(Unplugged):
-        trained(EVERYTHING, sample, paths)
+        monkeypatch.setattr(checkpoint, "save", save_and_break)
+        with pytest.raises(Unplugged):
+            trained(EVERYTHING, sample, paths)
     monkeypatch.undo()
     resumed, resumed_history = trained(EVERYTHING, sample, paths)
-    for one, two in zip(whole, resumed, strict=True):
+    for one, two in zip(weights, resumed, strict=True):
         np.testing.assert_array_equal(one, two)
     for row, resumed_row in zip(history, resumed_history, strict=True):
         assert {**row, "seconds": 0} == {**resumed_row, "seconds": 0}
