@@ -852,19 +852,20 @@ plt.show()
 # %% [markdown]
 # ### Keep it, and use it in a program of your own
 #
-# A trained network is one file. Any Python program that has Keras can use it; it needs nothing of the kit:
+# A trained network is one file. Any Python program that has Keras can use it, in five lines, and needs nothing of the
+# kit:
 
 # %%
 first.save("data/my-digits.keras")
+keras.utils.save_img("data/my-digit.png", my_digit[0], scale=False)
 
 # %%
 import keras
-import numpy as np
 
 reader = keras.models.load_model("data/my-digits.keras")
-image = np.zeros((1, 28, 28, 1), "uint8")  # in your program: the image to read
-image[0, 4:24, 13:16] = 255
-print("This is a", reader.predict(image, verbose=0).argmax())
+image = keras.utils.load_img("data/my-digit.png", color_mode="grayscale", target_size=(28, 28))
+logits = reader.predict(keras.utils.img_to_array(image)[None], verbose=0)
+print("This is a", logits.argmax())
 
 # %% [markdown]
 # ## 12 Quiz

@@ -77,5 +77,5 @@ def run(name: str, competition: str, model: str = "", least: float = 0.0) -> Non
         raise StillMissing(f"nothing has validated {name}; train it with validation images.")
     if accuracy < least:
         raise StillMissing(f"{accuracy:.1%} of the validation images are right, and {least:.1%} is wanted: try again.")
-    error = metrics.standard_error(accuracy, reached.validation_images)
-    good(f"{name}: {accuracy:.2%} ± {error:.2%} of {reached.validation_images:,} validation images.")
+    deviation = metrics.standard_error(accuracy, reached.validation_images)
+    good(f"{name}: {accuracy:.2%} ± {deviation:.2%} of {reached.validation_images:,} validation images.")
