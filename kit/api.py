@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit import loaders, tracking
+from kit import loaders, metrics, tracking
 from kit.backend import start_keras
 from kit.errors import UserError
 from kit.loaders import Dataset
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import keras
 
     from kit.evaluation.evaluation import Evaluation
+    from kit.training.learning_rate_finder import Sweep
 
 
 class Run(tracking.Run):
@@ -39,16 +40,23 @@ class Run(tracking.Run):
 
     def __repr__(self) -> str:
         try:
-            accuracy = self.accuracy
+            reached = self.metrics()
         except UserError:
             return f"<Run {self.folder}, {self.state}>"
-        reached = "no validation images" if accuracy is None else f"accuracy {accuracy:.2%}"
-        return f"<Run {self.folder}: {self.metrics().model}, {reached}>"
+        metric, score = metrics.named(reached.metric), "no validation images"
+        if reached.score is not None:
+            score = f"{metric.name} {metric.shown(reached.score)}"
+        return f"<Run {self.folder}: {reached.model}, {score}>"
 
     @property
     def accuracy(self) -> float | None:
         """The accuracy on images that its networks were not trained on, 0…1; None where none were kept."""
         return self.metrics().validation_accuracy
+
+    @property
+    def score(self) -> float | None:
+        """The score on the same images by the competition's metric; None where none were kept."""
+        return self.metrics().score
 
     @property
     def network(self) -> "keras.Model":
@@ -146,6 +154,33 @@ def fit(
     from kit.training import start
 
     return Run(start.fit(dataset, asked, name, _callbacks(tensorboard, time_limit), timings))
+
+
+def find_learning_rate(
+    data: Dataset | str = DEFAULT_COMPETITION,
+    model: str | None = None,
+    *,
+    config: str | pathlib.Path | None = None,
+    **fields: Any,
+) -> "Sweep":
+    """Train for some steps while the learning rate grows, and suggest one; nothing is written.
+
+    Args:
+        data, model, config, **fields: as for `fit`.
+
+    Raises:
+        UserError: what was asked for cannot be trained, or is a plan of several networks.
+        Failure: the loss falls at no learning rate.
+    """
+    dataset = load(data) if isinstance(data, str) else data
+    flags = fields | ({} if model is None else {"model": model})
+    asked = plan.asked_for(dataset.competition.name, config, flags, None)
+    if isinstance(asked, plan.Plan):
+        raise UserError("a plan trains several networks; find the learning rate of one of them, with --model.")
+    start_keras()
+    from kit.training import learning_rate_finder, setup
+
+    return learning_rate_finder.sweep(setup.resolve(dataset, asked))
 
 
 def resume(

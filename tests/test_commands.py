@@ -180,7 +180,7 @@ def test_killed_at_random_moments_a_training_ends_as_if_nothing_had_been(workpla
             epochs, folds = progress(killed)
             if (folds, epochs) >= (fold, epoch):
                 break
-            time.sleep(0.01)
+            time.sleep(0.05)
         time.sleep(rng.random() * 0.2)
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -207,7 +207,7 @@ def test_ctrl_c_keeps_what_is_there_and_says_how_to_go_on(workplace):
     process = begun("stopped")
     folder = workplace / "runs" / "digit-recognizer" / "stopped"
     while process.poll() is None and progress(folder) < (1, 0):
-        time.sleep(0.01)
+        time.sleep(0.05)
     process.send_signal(signal.SIGSTOP)
     before = (folder / "config.yaml").read_bytes()
     assert main([*LONG, "--name", "stopped", "--seed", "2"]) == WRONG_INPUT

@@ -271,7 +271,7 @@ def test_a_killed_plan_goes_on_and_equals_an_unbroken_one(workplace):
     assert main([*SAMPLE, "--config", path, "--name", "whole"]) == DONE
     place, training = tracking.place(DIGITS, "killed-b"), process(*SAMPLE, "--config", path, "--name", "killed")
     while training.poll() is None and epochs_kept(place) < 1:
-        time.sleep(0.01)
+        time.sleep(0.05)
     training.kill()
     training.communicate(timeout=300)
     assert training.returncode != DONE

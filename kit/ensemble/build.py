@@ -10,7 +10,7 @@ from kit.ensemble.averaging import Mean
 from kit.ensemble.base import Ensemble
 from kit.ensemble.members import Members
 from kit.errors import UserError
-from kit.metrics import accuracy, competition_score, log_loss
+from kit.metrics import accuracy, competition_score, log_loss, named
 from kit.tracking import Config, EnsembleConfig, MemberMetrics, Metrics, Run
 
 NESTED_FOLDS = 5
@@ -135,10 +135,14 @@ def _metrics(members: Members, fitted: Ensemble, nested: np.ndarray, test: np.nd
     seconds = sum(own.fit_seconds for own in members.metrics)
     images = sum(own.fit_seconds * own.images_per_second for own in members.metrics)
     weights = getattr(fitted, "weights_", None)
+    metric = named(dataset.competition.metric)
     fields: dict[str, Any] = {}
+    folds: list[np.ndarray] = []
     if members.folds:
         fold = scoring.fold_of_each(labels, nested_folds(members), seed)
-        fields["fold_accuracies"] = [accuracy(labels[fold == one], nested[fold == one]) for one in range(members.folds)]
+        folds = [np.flatnonzero(fold == one) for one in range(members.folds)]
+        fields["fold_accuracies"] = [accuracy(labels[rows], nested[rows]) for rows in folds]
+    fields |= competition_score(metric.name, labels, nested, folds)
     if dataset.test_labels is not None:
         fields["test_accuracy"] = accuracy(dataset.test_labels, test)
     return Metrics(
@@ -155,7 +159,6 @@ def _metrics(members: Members, fitted: Ensemble, nested: np.ndarray, test: np.nd
         validation_accuracy=accuracy(labels, nested),
         validation_log_loss=log_loss(labels, nested),
         validation_images=len(labels),
-        **competition_score(dataset.competition.metric, labels, nested),
         selected_on_validation=any(own.selected_on_validation for own in members.metrics),
         fit_seconds=round(seconds, 3),
         images_per_second=round(images / seconds, 1) if seconds else 0.0,
@@ -164,7 +167,7 @@ def _metrics(members: Members, fitted: Ensemble, nested: np.ndarray, test: np.nd
             name: MemberMetrics(
                 validation_accuracy=accuracy(labels, own),
                 validation_log_loss=log_loss(labels, own),
-                validation_score=competition_score(dataset.competition.metric, labels, own).get("validation_score"),
+                validation_score=None if metric.name == "accuracy" else metric.score(labels, own),
                 weight=None if weights is None else float(weights[number]),
             )
             for number, (name, own) in enumerate(zip(members.names, members.oof, strict=True))

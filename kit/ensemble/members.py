@@ -56,13 +56,18 @@ class Members:
         """Each member's accuracy on `rows`, (members,) of 0…1."""
         return (self.predicted == self.labels).mean(axis=1)
 
+    @functools.cached_property
+    def gains(self) -> np.ndarray:
+        """Each member's score on `rows` by the competition's metric, (members,); higher is better."""
+        metric = metrics.named(self.dataset.competition.metric)
+        if metric.name == "accuracy":
+            return self.accuracies
+        return np.array([metric.gain(metric.score(self.labels, own)) for own in self.oof])
+
     @property
     def best(self) -> int:
         """The number of the best member by the competition's metric; of equals, the first."""
-        metric = metrics.named(self.dataset.competition.metric)
-        if metric.name == "accuracy":
-            return int(self.accuracies.argmax())
-        return int(np.argmax([metric.gain(metric.score(self.labels, own)) for own in self.oof]))
+        return int(self.gains.argmax())
 
     @functools.cached_property
     def disagreement(self) -> np.ndarray:

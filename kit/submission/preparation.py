@@ -87,7 +87,8 @@ def prepare(
         file=printable(path.as_posix()),
         sha256=checked.sha256,
         run=printable(run.name) if run else "",
-        validation_accuracy=reached.validation_accuracy if reached and reached.metric == "accuracy" else None,
+        metric=chosen.metric,
+        validation_score=reached.score if reached and reached.metric == chosen.metric else None,
         message=" ".join(printable(message or provenance.message(run, reached, path)).split()),
     )
     return Prepared(chosen, checked, line, run, reached, shares, warnings, doubts)

@@ -150,6 +150,8 @@ class Run:
     def history(self) -> "pd.DataFrame":
         """A row an epoch: fold, epoch, seconds, learning_rate, loss, accuracy, val_loss, val_accuracy.
 
+        Where the competition scores by another metric than accuracy and log-loss, also val_score.
+
         Raises:
             UserError: the file is missing or damaged; names the row and the column.
         """
@@ -158,7 +160,7 @@ class Run:
         path = self.folder / "history.csv"
         if not os.path.exists(path):
             raise UserError(f"{path} is missing: {self.folder} has no training of its own, or is not finished.")
-        return pd.DataFrame(history.read(path), columns=list(history.COLUMNS))
+        return pd.DataFrame(history.read(path))
 
     def images(self) -> int:
         """How many training images the run's data have, by the length of its out-of-fold probabilities.

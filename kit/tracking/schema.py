@@ -147,7 +147,13 @@ class MemberMetrics(_Schema):
     validation_accuracy: Share
     validation_log_loss: float
     validation_score: float | None = None
+    """By the competition's metric, where that is another than accuracy."""
     weight: float | None = None
+
+    @property
+    def score(self) -> float:
+        """The score by the competition's metric."""
+        return self.validation_accuracy if self.validation_score is None else self.validation_score
 
 
 class Metrics(_Schema):
@@ -163,8 +169,8 @@ class Metrics(_Schema):
         metric, validation_score, validation_score_error: where the competition scores by another metric than accuracy:
             its name, the score on the same images and its standard error.
         selected_on_validation: whether these images also chose the epoch (`checkpoint: best`, `patience`), which makes
-            the accuracy a little too high.
-        fold_accuracies: of each fold.
+            the scores a little too good.
+        fold_accuracies, fold_scores: of each fold, the latter by the other metric.
         fit_seconds, images_per_second: of training.
         parameters: of one network, or of all members together.
         epochs, precision, peak_memory (bytes), hardware: how it was trained.
@@ -191,6 +197,7 @@ class Metrics(_Schema):
     validation_score_error: float | None = None
     selected_on_validation: bool = False
     fold_accuracies: list[Share] | None = None
+    fold_scores: list[float] | None = None
     fit_seconds: float = pydantic.Field(ge=0)
     images_per_second: float = pydantic.Field(ge=0)
     parameters: Count

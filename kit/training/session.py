@@ -78,7 +78,8 @@ def reached(training: Training, oof: np.ndarray) -> dict[str, Any]:
         "validation_log_loss": metrics.log_loss(labels[rows], oof[rows]),
         "validation_images": len(rows),
     }
-    found |= metrics.competition_score(dataset.competition.metric, labels[rows], oof[rows])
+    folds = [np.searchsorted(rows, part) for _, part in training.folds] if training.recipe.folds else []
+    found |= metrics.competition_score(dataset.competition.metric, labels[rows], oof[rows], folds)
     if training.recipe.folds:
         found["fold_accuracies"] = [metrics.accuracy(labels[part], oof[part]) for _, part in training.folds]
     return found

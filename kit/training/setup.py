@@ -43,7 +43,7 @@ class Training:
         images, labels = self.dataset.train_images, self.dataset.train_labels
         targets = np.eye(self.dataset.competition.classes, dtype=np.float32)[labels[rows]]
         targets = distillation.soften(targets, rows, self.recipe, self.lineage)
-        return Split(images[rows], targets, images[held_out], labels[held_out], fold)
+        return Split(images[rows], targets, images[held_out], labels[held_out], fold, self.dataset.competition.metric)
 
     def network(self, split: Split) -> keras.Model:
         """Build a fold's network with its first weights, seeded, in the recipe's precision."""

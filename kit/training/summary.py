@@ -22,11 +22,10 @@ def summary(run: Run) -> str:
         f"({reached.images_per_second:,.0f} images a second, {reached.parameters:,} parameters)"
     ]
     if reached.selected_on_validation:
-        lines.append("The same images chose the epoch, which makes that accuracy a little too high.")
+        lines.append(f"The same images chose the epoch, which makes that {metric.name} a little too {metric.too_good}.")
     best = _best_other(run)
     if best is not None and reached.score is not None and (other := best.metrics().score) is not None:
-        difference = reached.score - other
-        ahead = f"{100 * difference:+.2f} points" if metric.name == "accuracy" else f"{difference:+.4f}"
+        ahead = metric.shown_difference(reached.score - other)
         lines.append(f"Best of your other runs on these data: {best.name}, {metric.shown(other)} (this one {ahead}).")
     if config.data.limit:
         lines.append(f"Trained on a part of the data only (--limit {config.data.limit}).")
