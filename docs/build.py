@@ -235,6 +235,16 @@ TABLES: dict[str, Callable[[], str]] = {
     "whole-bundle": _csv(
         "whole-bundle", ("step", "step"), ("s", "seconds"), ("peak memory so far, MB", "peak_memory_mb")
     ),
+    "exports": _csv(
+        "exports",
+        ("network", "network"),
+        ("format", lambda row: f"`{row['format']}`" + (", int8" if row["int8"] else "")),
+        ("MB", "megabytes"),
+        ("ms an image", "milliseconds"),
+        ("accuracy, %", _measured("accuracy")),
+        ("lost by int8, points", _measured("lost")),
+        ("largest difference from Keras", "largest_difference"),
+    ),
     "effects": _csv("effects", ("change", "change"), ("measured on", "measured_on"), ("effect", "effect"), ("n", "n")),
     "costs": _csv("costs", ("what", "what"), ("value", "value"), ("conditions", "conditions"), ("n", "n")),
 }

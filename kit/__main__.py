@@ -10,7 +10,10 @@ from kit.command_line import DONE, command
 from kit.errors import UserError
 from kit.suggestions import nearest
 
-ORDER = ("new", "download", "train", "remote", "runs", "evaluate", "predict", "ensemble", "submit", "benchmark", "zoo")
+ORDER = (
+    *("new", "download", "train", "remote", "runs", "evaluate", "predict", "ensemble", "submit", "export"),
+    *("benchmark", "zoo"),
+)
 """The commands as one comes to use them."""
 
 HERE = pathlib.Path(__file__).parent

@@ -3,9 +3,10 @@
 import kit
 data = kit.load("digit-recognizer")
 run = kit.fit(data, model="fast_cnn", epochs=4)
-run.accuracy, run.history, run.predict(images), run.evaluate(), run.submit(dry_run=True)
+run.accuracy, run.history, run.predict(images), run.evaluate(), run.export("onnx"), run.submit(dry_run=True)
 """
 
+import math
 import pathlib
 import time
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import keras
 
     from kit.evaluation.evaluation import Evaluation
+    from kit.export import Exported
     from kit.training.learning_rate_finder import Sweep
 
 
@@ -95,6 +97,20 @@ class Run(tracking.Run):
         report.write(found)
         return found
 
+    def export(self, format: str, int8: bool = False, tta: bool = False, output: str | None = None) -> "Exported":
+        """Write the run as one network for other programs, and compare it with Keras; see `kit.export.export`.
+
+        Args:
+            format: "keras", "saved-model", "onnx", "litert" or "openvino".
+            int8: whether to write 8-bit integers, where the format has them.
+            tta: whether to average over augmented copies.
+            output: the folder to leave; by default `exports/<competition>/<run>-<format>`.
+        """
+        start_keras()
+        from kit.export import exporting
+
+        return exporting.export(self, format, int8=int8, tta=tta, output=output)
+
     def submit(self, dry_run: bool = False, message: str | None = None) -> Any:
         """Check the run's submission and send it to Kaggle; with `dry_run` only check it."""
         from kit import submission
@@ -145,6 +161,8 @@ def fit(
         Failure: the training diverged, or the time limit is reached.
     """
     dataset = load(data) if isinstance(data, str) else data
+    if not isinstance(dataset, Dataset):
+        raise UserError(f"data: {type(data).__name__} is neither from kit.load nor a competition's name.")
     competition = dataset.competition.name
     flags = fields | ({} if model is None else {"model": model})
     asked = plan.asked_for(competition, config, flags, seeds)
@@ -184,7 +202,7 @@ def find_learning_rate(
 
 
 def resume(
-    run: tracking.Run,
+    run: tracking.Run | str,
     data_dir: str | pathlib.Path | None = None,
     *,
     tensorboard: bool = False,
@@ -194,13 +212,14 @@ def resume(
     """Go on with a run that was begun and is not complete.
 
     Args:
-        run: a training's or a plan's.
+        run: a training's or a plan's, or its name.
         data_dir: the folder of all competitions' files, where they have moved.
         tensorboard, time_limit, timings: as for `fit`.
 
     Raises:
         UserError: the run is complete, or was begun on other data.
     """
+    run = Run(run)
     dataset = loaders.load_for(run.config().data, data_dir)
     start_keras()
     from kit.training import start
@@ -209,7 +228,13 @@ def resume(
 
 
 def _callbacks(tensorboard: bool, time_limit: float | None):
-    """Return what makes the callbacks of a fold; the time runs from now, for all folds and members together."""
+    """Return what makes the callbacks of a fold; the time runs from now, for all folds and members together.
+
+    Raises:
+        UserError: the time limit is not a number of minutes above 0.
+    """
+    if time_limit is not None and not (isinstance(time_limit, int | float) and 0 < time_limit < math.inf):
+        raise UserError(f"time_limit: {time_limit!r} is not a number of minutes above 0.")
     from kit.training import tensorboard as scalars
     from kit.training.time_limit import StopInTime
 

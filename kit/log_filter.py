@@ -21,8 +21,10 @@ _LOGGED = re.compile(
     rb"|To enable the following instructions: "
     rb"|Skipping registering GPU devices"
     rb"|The error could be from a previous operation"
+    rb"|INFO: Created TensorFlow Lite "
+    rb"|fully_quantize: "
 )
-_MAY_BE_LOGGED = re.compile(rb"[\dIWETS \t]")
+_MAY_BE_LOGGED = re.compile(rb"[\dIWETSf \t]")
 _HEAD = 200  # bytes, within which it shows whether a line is of the log
 _PATIENCE = 0.2  # seconds for the rest of a line
 _CHUNK = 1 << 16

@@ -8,6 +8,7 @@ from kit import api, competitions, loaders, tracking, zoo
 from kit.backend import start_keras
 from kit.command_line import DONE, FAILED, Parser, command
 from kit.errors import UserError
+from kit.interrupts import NobodyReads
 from kit.recipes import Recipe, flags, plan
 from kit.timings import Timings
 from kit.training import flags as training
@@ -24,6 +25,8 @@ def main(argv: list[str] | None = None) -> int:
     timings = Timings()
     try:
         run = _resume(arguments, timings) if arguments.resume else _fit(arguments, timings)
+    except NobodyReads:
+        raise
     except KeyboardInterrupt:
         kept = " What is done is kept; `python -m kit.train --resume` goes on." if tracking.unfinished() else ""
         print(f"\nstopped.{kept}", file=sys.stderr)
@@ -59,9 +62,10 @@ def _find_learning_rate(arguments, argv: list[str]) -> int:
 def _asked(arguments, timings: Timings) -> tuple[Recipe | plan.Plan, loaders.Dataset]:
     """Return what is to be trained, and on what."""
     competition = competitions.get(arguments.competition or api.DEFAULT_COMPETITION).name
-    # Whatever is wrong with the name, the recipe or the plan shows before 350,000 images are read.
+    # Whatever is wrong with the name, the disk, the recipe or the plan shows before 350,000 images are read.
     if arguments.name is not None:
         tracking.new(competition, arguments.name)
+    tracking.place(competition, arguments.name or "unnamed").check_writable()
     asked = plan.asked_for(competition, arguments.config, flags.given(arguments), arguments.seeds)
     first = next(iter(asked.members.values())) if isinstance(asked, plan.Plan) else asked
     zoo.find(first.model)

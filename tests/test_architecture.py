@@ -12,7 +12,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "kit").rglob("*.py"))
-OPTIONAL = {"jax", "tensorboard", "torch"}  # each is named in the message that asks for it
+# Each is named in the message that asks for it.
+OPTIONAL = {"jax", "tensorboard", "torch", "onnxruntime", "ai_edge_litert", "openvino", "nncf"}
 NOT_ASKED_FOR = {"kit", "kagglesdk", "mpl_toolkits", "google", "IPython", *OPTIONAL, *sys.stdlib_module_names}
 """Parts of packages that are, Colab's and the notebooks' own, and what is optional."""
 HEAVY = ("keras", "tensorflow", "jax", "kaggle", "pandas", "sklearn", "matplotlib", "PIL")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 
+import made_runs
 import numpy as np
 import pytest
 
@@ -295,3 +296,32 @@ def test_predicting_again_keeps_no_number_of_the_old_predictions(workplace, monk
     assert again.metrics().test_accuracy == (again.test().argmax(axis=1) == labels).mean()
     assert again.config().parent == "mine"
     assert again.config().kind == "tta"
+
+
+@pytest.mark.parametrize(
+    ("place", "flags"),
+    [("submissions", []), ("runs/digit-recognizer/mine-tta", ["--tta"]), ("figures", ["--images", "x.png"])],
+)
+def test_predict_knows_a_place_that_cannot_be_written_before_its_work(workplace, monkeypatch, capsys, place, flags):
+    """A file where a folder belongs stops root too."""
+    from kit import loaders, photos, predict
+
+    run = made_runs.made("mine")
+    path = run.folder / place if place == "figures" else workplace / place
+    path.touch()
+    monkeypatch.setattr(loaders, "load_for", None)
+    monkeypatch.setattr(photos, "matching", None)
+    assert predict.main(["mine", *flags]) == WRONG_INPUT
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 1
+    assert str(place) in printed.err
+
+
+def test_train_knows_a_place_that_cannot_be_written_before_it_reads(workplace, monkeypatch, capsys):
+    from kit import loaders
+
+    (workplace / "submissions").touch()
+    monkeypatch.setattr(loaders, "load", None)
+    assert train() == WRONG_INPUT
+    assert "submissions" in capsys.readouterr().err
+    assert not (workplace / "runs").exists()

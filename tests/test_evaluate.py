@@ -357,7 +357,7 @@ def test_a_report_that_does_not_fit_is_known_before_the_work(place, capsys, smal
 def test_a_folder_in_the_place_of_the_report_is_known_before_the_work(place, capsys):
     path = tracking.find("net").folder / "report.html"
     path.mkdir()
-    assert evaluate(["net"]) == FAILED
+    assert evaluate(["net"]) == WRONG_INPUT
     printed = capsys.readouterr()
     assert not printed.out
     assert str(path) in printed.err
@@ -367,7 +367,7 @@ def test_a_folder_in_the_place_of_the_report_is_known_before_the_work(place, cap
 def test_a_folder_that_cannot_be_written_is_known_before_the_work(place, capsys):
     folder = tracking.find("net").folder
     folder.chmod(0o500)
-    assert evaluate(["net"]) == FAILED
+    assert evaluate(["net"]) == WRONG_INPUT
     folder.chmod(0o700)
     printed = capsys.readouterr()
     assert not printed.out

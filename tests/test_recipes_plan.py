@@ -103,6 +103,7 @@ def test_a_recipe_is_not_a_plan(workplace):
         ({"members": {"a": A, "b": {**A, "extends": "no.yaml"}}}, {}, "extends.*no.yaml"),
         ({"members": {"a": A, "b": dict(A)}}, {}, "member b.*same training as a"),
         ({"members": {"a-0": A, "a": {**A, "seed": 3, "seeds": 2}}}, {}, "a-0"),
+        ({"members": {"a": A, "A": {**A, "seed": 3}}}, {}, "member A.* a;"),
         ({"members": {"a": A, "b": {**A, "folds": 3}}}, {}, "member b: folds"),
         ({"members": {"a": A, "b": {**A, "split_seed": 3}}}, {}, "member b: split_seed"),
         ({"validation_share": 0, "seeds": 2}, {}, "validation_share"),

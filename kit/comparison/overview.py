@@ -43,7 +43,8 @@ COLUMNS = {
     "differs": "what differs from the recipe that the network's name stands for, as field=value",
     "state": "complete, trained (figures or CSV are missing), begun or damaged",
     "begun": "when, by the time of its config.yaml",
-    "note": "of an unfinished run the command that goes on with it, of a damaged one what is damaged",
+    "note": "of an unfinished run the command that goes on with it, of a damaged one what is damaged, of one that has "
+    "learned nothing by how much",
 }
 """What the columns of `table` hold."""
 SORTS = {
@@ -182,6 +183,7 @@ def _reached(run: Run) -> dict[str, Any]:
         "score_error": metrics.score_error,
         "log_loss": metrics.validation_log_loss,
         "seconds": metrics.fit_seconds,
+        "note": f"it has learned nothing: its {metrics.shortfall}" if metrics.shortfall else None,
     }
 
 

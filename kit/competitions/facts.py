@@ -8,10 +8,10 @@ import pydantic
 from pydantic.dataclasses import dataclass
 
 from kit import metrics
+from kit.competitions import folders
 from kit.errors import UserError
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,99}$"
-Name = Annotated[str, pydantic.Field(pattern=NAME)]
+Name = Annotated[str, pydantic.Field(pattern=f"^{folders.NAME.pattern}$")]
 Text = Annotated[str, pydantic.Field(min_length=1, max_length=500)]
 Side = Annotated[int, pydantic.Field(ge=1, le=4096)]
 CONFIG = pydantic.ConfigDict(extra="forbid", coerce_numbers_to_str=True)
@@ -180,8 +180,8 @@ class Competition:
                 raise UserError(f"{field}: one for each of the {classes} classes is needed, no two the same.")
         if self.predicts == "probability" and (classes != 2 or self.probability_of not in self.class_names):
             raise UserError(
-                f"probability_of: {self.probability_of!r} is not one of the two classes "
-                f"({', '.join(self.class_names[:5])})."
+                f"probability_of: {self.probability_of[:60]!r} is not one of the two classes "
+                f"({', '.join(name[:60] for name in self.class_names[:5])})."
             )
         if self.predicts != "probabilities" and not self.label_column:
             raise UserError("label_column: is missing.")

@@ -20,9 +20,10 @@ def check_writable(run: Run) -> None:
     """Check that the run's report can be written, before the work for it.
 
     Raises:
-        OSError: the folder is read-only or the disk full; names the file.
+        UserError: the folder cannot be written; names the file.
+        Failure: the disk is full.
     """
-    files.check_writable(run.folder / NAME, LARGEST)
+    run.check_writable(NAME, LARGEST)
 
 
 def write(evaluation: Evaluation) -> pathlib.Path:

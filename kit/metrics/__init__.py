@@ -5,7 +5,7 @@ comes first.
 """
 
 from kit.metrics.checks import ROUNDING, predicted_rows
-from kit.metrics.competition_metrics import METRICS, Metric, competition_score, named
+from kit.metrics.competition_metrics import METRICS, Metric, against_baseline, competition_score, named
 from kit.metrics.confidence import Calibration, calibration
 from kit.metrics.scores import (
     FLOOR,
@@ -17,7 +17,7 @@ from kit.metrics.scores import (
     standard_error,
     true_class,
 )
-from kit.metrics.significance import SIGNIFICANT, Comparison, compare, disagreement, mcnemar
+from kit.metrics.significance import SIGNIFICANT, Comparison, compare, difference_error, disagreement, mcnemar
 
 __all__ = [
     "FLOOR",
@@ -28,9 +28,11 @@ __all__ = [
     "Comparison",
     "Metric",
     "accuracy",
+    "against_baseline",
     "calibration",
     "compare",
     "competition_score",
+    "difference_error",
     "disagreement",
     "log_loss",
     "macro_f1",

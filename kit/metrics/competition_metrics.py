@@ -20,6 +20,9 @@ from kit.metrics.scores import (
 )
 from kit.suggestions import nearest
 
+ERRORS, FEWEST = 3, 100
+"""By how many standard errors, and on how many images at least, a score must be better than a constant prediction's."""
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -100,7 +103,9 @@ def named(name: str) -> Metric:
         UserError: there is none; names the nearest.
     """
     if name not in METRICS:
-        raise UserError(f"metric: {name!r} is not one of {', '.join(METRICS)}.{nearest(str(name)[:99], METRICS)}")
+        raise UserError(
+            f"metric: {str(name)[:60]!r} is not one of {', '.join(METRICS)}.{nearest(str(name)[:99], METRICS)}"
+        )
     return METRICS[name]
 
 
@@ -123,3 +128,29 @@ def competition_score(
     if len(folds):
         found["fold_scores"] = [metric.score(labels[rows], probabilities[rows]) for rows in folds]
     return found
+
+
+def against_baseline(name: str, labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    """Return what a run's metrics say of the score beside that of the best constant prediction.
+
+    That predicts every class with its share of the labels: the accuracy of always guessing the most frequent class, the
+    log-loss of knowing the shares alone, a kappa of 0.
+
+    Args:
+        name: the metric's.
+        labels: (n,) integers.
+        probabilities: (n, classes).
+
+    Returns:
+        baseline_score, and beats_baseline: whether the score is better by more than ERRORS standard errors; None below
+        FEWEST images, where luck decides.
+    """
+    metric, classes = named(name), probabilities.shape[1]
+    shares = np.bincount(labels, minlength=classes) / len(labels)
+    constant = np.tile(shares.astype(np.float32), (len(labels), 1))
+    baseline = metric.score(labels, constant)
+    if len(labels) < FEWEST:
+        return {"baseline_score": baseline, "beats_baseline": None}
+    error = max(metric.error(labels, constant), metric.error(labels, probabilities))
+    ahead = metric.gain(metric.score(labels, probabilities)) - metric.gain(baseline)
+    return {"baseline_score": baseline, "beats_baseline": bool(ahead > ERRORS * error)}

@@ -74,6 +74,16 @@ def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> Compar
     return Comparison(gained, lost, difference, p_value, "McNemar's test")
 
 
+def difference_error(gained: int, lost: int, images: int) -> float:
+    """Return the standard error of the difference between two accuracies on the same images.
+
+    Args:
+        gained, lost: images that only the second, only the first prediction gets right.
+        images: how many were predicted.
+    """
+    return float(np.sqrt(gained + lost - (gained - lost) ** 2 / images) / images)
+
+
 def disagreement(predicted: np.ndarray) -> np.ndarray:
     """Return for each pair of predictors the share of images that they put into different classes.
 

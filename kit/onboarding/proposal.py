@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,7 +105,7 @@ def place_for(slug: str) -> pathlib.Path:
     Raises:
         UserError: the name cannot be one of Kaggle's, or the competition has facts there already.
     """
-    if not re.fullmatch(facts.NAME, slug):
+    if not folders.NAME.fullmatch(slug):
         raise UserError(f"{slug[:100]!r} is not a competition's name, as in kaggle.com/competitions/NAME.")
     place = folders.own() / slug
     if (place / folders.FACTS).exists():

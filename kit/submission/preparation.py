@@ -81,6 +81,8 @@ def prepare(
     if run and reached:
         if differing := provenance.differing_rows(run, checked, chosen):
             doubts.insert(0, f"{differing:,} of {len(checked.labels):,} rows are not what run {run.name} predicts")
+        if reached.shortfall:
+            doubts.append(f"run {run.name} has learned nothing: its {reached.shortfall}")
         warnings = [*provenance.data_warnings(run, folder), *selection.better(run, reached, chosen)]
     line = Line(
         competition=chosen.name,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from kit import competitions, metrics, tracking
 from kit.competitions import Competition
 from kit.errors import UserError, printable
-from kit.submission import provenance
+from kit.submission import csv_file, provenance
 from kit.tracking import Metrics, Run
 
 DEFAULT = "digit-recognizer"
@@ -58,6 +58,7 @@ def _meant(target: str, competition: str | None) -> Run | pathlib.Path:
     """Return the CSV, if it is called so; else the run of that name or folder; else the file, if there is one."""
     path = pathlib.Path(target)
     if path.suffix.lower() == ".csv":
+        csv_file.check_exists(path)
         return path
     try:
         return tracking.find(target, competition)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 RUNS = pathlib.Path("runs")
 SUBMISSIONS = pathlib.Path("submissions")
+ENOUGH = 1 << 20  # bytes; the smallest runs take about as much
 
 State = Literal["absent", "begun", "trained", "complete"]
 
@@ -229,6 +230,21 @@ class Run:
             UserError: another process is at it.
         """
         return life.locked(self)
+
+    def check_writable(self, name: str = "", size: int = ENOUGH) -> None:
+        """Check that the run can be written, before the work for it; nothing changes.
+
+        Args:
+            name: of a file in its folder; by default that of all files that a run leaves, and of its submission CSV.
+            size: bytes that must fit on the disk.
+
+        Raises:
+            UserError: a folder cannot be written.
+            Failure: the disk is full.
+        """
+        paths = [self.folder / "metrics.json", self.figures / "figure.png", self.submission]
+        for path in [self.folder / name] if name else paths:
+            life.check_writable(path, size)
 
     def rewrite_config(self, config: Config) -> None:
         """Replace `config.yaml`, for a plan that has become its ensemble."""

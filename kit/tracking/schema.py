@@ -11,6 +11,7 @@ import yaml
 
 from kit import yaml_files
 from kit.errors import UserError
+from kit.metrics import named
 from kit.recipes.plan import METHODS, Plan
 from kit.recipes.recipe import FIELDS, Recipe, explanation, shown
 
@@ -168,6 +169,8 @@ class Metrics(_Schema):
         validation_images: how many these are.
         metric, validation_score, validation_score_error: where the competition scores by another metric than accuracy:
             its name, the score on the same images and its standard error.
+        baseline_score: the score, by that metric, of the best constant prediction for the same images.
+        beats_baseline: whether the run and each of its folds are significantly better; None with too few images.
         selected_on_validation: whether these images also chose the epoch (`checkpoint: best`, `patience`), which makes
             the scores a little too good.
         fold_accuracies, fold_scores: of each fold, the latter by the other metric.
@@ -195,6 +198,8 @@ class Metrics(_Schema):
     metric: str = "accuracy"
     validation_score: float | None = None
     validation_score_error: float | None = None
+    baseline_score: float | None = None
+    beats_baseline: bool | None = None
     selected_on_validation: bool = False
     fold_accuracies: list[Share] | None = None
     fold_scores: list[float] | None = None
@@ -229,6 +234,19 @@ class Metrics(_Schema):
         return self.standard_error if self.metric == "accuracy" else self.validation_score_error
 
     @property
+    def shortfall(self) -> str:
+        """Say that the run has learned nothing; an empty text where it has, and where that is not known."""
+        if self.beats_baseline is not False or self.score is None or self.baseline_score is None:
+            return ""
+        metric = named(self.metric)
+        guessing = f"that of always guessing, {metric.shown(self.baseline_score)}"
+        if self.fold_accuracies and metric.name == "accuracy":
+            folds = ", ".join(f"{accuracy:.2%}" for accuracy in self.fold_accuracies)
+            return f"accuracy by fold ({folds}) is not everywhere better than {guessing}"
+        where = ", at least of a fold," if self.folds else ""
+        return f"validation {metric.name} {metric.shown(self.score)}{where} is no better than {guessing}"
+
+    @property
     def split(self) -> dict[str, Any]:
         """The fields that say which images trained and which validated."""
         share = "held_out_share" if self.folds else "validation_share"
@@ -244,7 +262,7 @@ def read_yaml(path: pathlib.Path, schema: type[Schema]) -> Schema:
     Raises:
         UserError: the file is missing, not YAML, or a field is wrong; names file and field.
     """
-    return _checked(yaml_files.mapping(path), path, schema)
+    return _checked(yaml_files.parse(text(path, yaml_files.LARGEST), str(path)), path, schema)
 
 
 def read_json(path: pathlib.Path, schema: type[Schema]) -> Schema:
@@ -260,15 +278,15 @@ def read_json(path: pathlib.Path, schema: type[Schema]) -> Schema:
     return _checked(content, path, schema)
 
 
-def text(path: pathlib.Path) -> str:
-    """Return a text file's content.
+def text(path: pathlib.Path, largest: int = LARGEST) -> str:
+    """Return the content of a text file of at most `largest` bytes.
 
     Raises:
         UserError: the file is missing, not a regular file, too large, or not UTF-8.
     """
     try:
         state = path.stat()
-        if not stat.S_ISREG(state.st_mode) or state.st_size > LARGEST:
+        if not stat.S_ISREG(state.st_mode) or state.st_size > largest:
             raise UserError(f"{path} is not a file that a run has; train the run again.")
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:

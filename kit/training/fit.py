@@ -121,7 +121,9 @@ def fit(
     batches = Batches(split.images, split.targets, recipe, stream=split.fold)
     progress = ValidateAndCheckpoint(network, split, batches, paths, started)
     if paths and paths.state.exists():
-        progress.restore(checkpoint.progress(paths.state))
+        kept = checkpoint.progress(paths.state)
+        checkpoint.check_recipe(kept, recipe, paths.state)
+        progress.restore(kept)
     reached = progress.stage
     for number, stage in enumerate(fine_tuning.stages(recipe)):
         unfrozen = fine_tuning.unfreeze(network, stage.unfreeze)
@@ -236,7 +238,8 @@ class ValidateAndCheckpoint(keras.callbacks.Callback):
         self.history.append(row)
         if self.paths:
             variables = [*self.state.variables, *optimizer.variables]
-            checkpoint.save(self.paths.state, variables, {"history": self.history})
+            notes = {"history": self.history, "recipe": self.recipe.as_dict()}
+            checkpoint.save(self.paths.state, variables, notes)
         if self.stops_early():
             self.model.stop_training = True
 

@@ -110,12 +110,12 @@ def _logits(model, images, transform):
         chunk = np.asarray(images[start : start + CHUNK])
         inputs: Any = chunk
         if transform != IDENTITY:
-            inputs = {"images": chunk, "affine": np.repeat(_numbers(transform), len(chunk), axis=0)}
+            inputs = {"images": chunk, "affine": np.repeat(numbers(transform), len(chunk), axis=0)}
         parts.append(model.predict(inputs, batch_size=BATCH_SIZE, verbose=0))
     return np.concatenate(parts)
 
 
-def _numbers(transform: Transform) -> np.ndarray:
+def numbers(transform: Transform) -> np.ndarray:
     """The numbers (1, 6) float32 by which `Augment` makes the transform."""
     shift_x, shift_y, degrees, mirror = (
         np.array([value]) for value in (transform.shift_x, transform.shift_y, transform.degrees, transform.mirror)

@@ -83,8 +83,9 @@ def resolve(dataset: Dataset, recipe: Recipe) -> Training:
         UserError: the recipe does not suit the network, the images, the runs that it names or this machine.
     """
     zoo.find(recipe.model)
-    devices.check(recipe.devices, recipe.batch_size)
     folds = splits.splits(dataset.train_labels, recipe)
+    for rows, _ in folds:
+        devices.check(recipe.devices, min(recipe.batch_size, len(rows)))
     training = Training(dataset, recipe, folds, lineage.resolve(recipe, dataset))
     split = training.split(0)
     with devices.prepare(recipe.devices):

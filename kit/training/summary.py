@@ -1,5 +1,7 @@
 """What a complete run reached, and what one may type next."""
 
+import sys
+
 from kit import metrics, tracking
 from kit.errors import UserError
 from kit.tracking import Run
@@ -30,6 +32,19 @@ def summary(run: Run) -> str:
     if config.data.limit:
         lines.append(f"Trained on a part of the data only (--limit {config.data.limit}).")
     return "\n".join(lines)
+
+
+def warn(run: Run) -> None:
+    """Say on stderr that a complete run has learned nothing, where it has not, and what to do."""
+    if shortfall := run.metrics().shortfall:
+        recipe = run.config().recipe
+        than = f" than {recipe.learning_rate:g}" if recipe else ""
+        print(
+            f"warning: {run.name} has learned nothing: its {shortfall}. Take a smaller --learning-rate{than}, more "
+            "epochs, or look for wrong labels.",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def next_commands(run: Run) -> str:
