@@ -13,7 +13,7 @@ from kit import interrupts as _interrupts
 from kit import lazy_imports as _lazy_imports
 
 __version__ = "0.2.0"
-__all__ = ["Run", "fit", "load", "resume"]
+__all__ = ["Run", "find_learning_rate", "fit", "load", "resume"]
 
 _ROOMS = (
     "competitions", "demo", "ensemble", "errors", "evaluation", "figures", "kaggle_client", "loaders", "metrics",

@@ -6,13 +6,14 @@ run = kit.fit(data, model="fast_cnn", epochs=4)
 run.accuracy, run.history, run.predict(images), run.evaluate(), run.export("onnx"), run.submit(dry_run=True)
 """
 
+import math
 import pathlib
 import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit import loaders, tracking
+from kit import loaders, metrics, tracking
 from kit.backend import start_keras
 from kit.errors import UserError
 from kit.loaders import Dataset
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from kit.evaluation.evaluation import Evaluation
     from kit.export import Exported
+    from kit.training.learning_rate_finder import Sweep
 
 
 class Run(tracking.Run):
@@ -40,16 +42,23 @@ class Run(tracking.Run):
 
     def __repr__(self) -> str:
         try:
-            accuracy = self.accuracy
+            reached = self.metrics()
         except UserError:
             return f"<Run {self.folder}, {self.state}>"
-        reached = "no validation images" if accuracy is None else f"accuracy {accuracy:.2%}"
-        return f"<Run {self.folder}: {self.metrics().model}, {reached}>"
+        metric, score = metrics.named(reached.metric), "no validation images"
+        if reached.score is not None:
+            score = f"{metric.name} {metric.shown(reached.score)}"
+        return f"<Run {self.folder}: {reached.model}, {score}>"
 
     @property
     def accuracy(self) -> float | None:
         """The accuracy on images that its networks were not trained on, 0…1; None where none were kept."""
         return self.metrics().validation_accuracy
+
+    @property
+    def score(self) -> float | None:
+        """The score on the same images by the competition's metric; None where none were kept."""
+        return self.metrics().score
 
     @property
     def network(self) -> "keras.Model":
@@ -160,6 +169,8 @@ def fit(
         Failure: the training diverged, or the time limit is reached.
     """
     dataset = load(data) if isinstance(data, str) else data
+    if not isinstance(dataset, Dataset):
+        raise UserError(f"data: {type(data).__name__} is neither from kit.load nor a competition's name.")
     if extra_data is not None:
         from kit.loaders import extra as own_images
 
@@ -175,8 +186,35 @@ def fit(
     return Run(start.fit(dataset, asked, name, _callbacks(tensorboard, time_limit), timings))
 
 
+def find_learning_rate(
+    data: Dataset | str = DEFAULT_COMPETITION,
+    model: str | None = None,
+    *,
+    config: str | pathlib.Path | None = None,
+    **fields: Any,
+) -> "Sweep":
+    """Train for some steps while the learning rate grows, and suggest one; nothing is written.
+
+    Args:
+        data, model, config, **fields: as for `fit`.
+
+    Raises:
+        UserError: what was asked for cannot be trained, or is a plan of several networks.
+        Failure: the loss falls at no learning rate.
+    """
+    dataset = load(data) if isinstance(data, str) else data
+    flags = fields | ({} if model is None else {"model": model})
+    asked = plan.asked_for(dataset.competition.name, config, flags, None)
+    if isinstance(asked, plan.Plan):
+        raise UserError("a plan trains several networks; find the learning rate of one of them, with --model.")
+    start_keras()
+    from kit.training import learning_rate_finder, setup
+
+    return learning_rate_finder.sweep(setup.resolve(dataset, asked))
+
+
 def resume(
-    run: tracking.Run,
+    run: tracking.Run | str,
     data_dir: str | pathlib.Path | None = None,
     *,
     tensorboard: bool = False,
@@ -186,13 +224,14 @@ def resume(
     """Go on with a run that was begun and is not complete.
 
     Args:
-        run: a training's or a plan's.
+        run: a training's or a plan's, or its name.
         data_dir: the folder of all competitions' files, where they have moved.
         tensorboard, time_limit, timings: as for `fit`.
 
     Raises:
         UserError: the run is complete, or was begun on other data.
     """
+    run = Run(run)
     data = run.config().data
     dataset = loaders.load_for(data, data_dir)
     if data.extra is not None:
@@ -206,7 +245,13 @@ def resume(
 
 
 def _callbacks(tensorboard: bool, time_limit: float | None):
-    """Return what makes the callbacks of a fold; the time runs from now, for all folds and members together."""
+    """Return what makes the callbacks of a fold; the time runs from now, for all folds and members together.
+
+    Raises:
+        UserError: the time limit is not a number of minutes above 0.
+    """
+    if time_limit is not None and not (isinstance(time_limit, int | float) and 0 < time_limit < math.inf):
+        raise UserError(f"time_limit: {time_limit!r} is not a number of minutes above 0.")
     from kit.training import tensorboard as scalars
     from kit.training.time_limit import StopInTime
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TextIO
 
 import kit
 from kit import interrupts
-from kit.errors import Failure, UserError, printable
+from kit.errors import Failure, UserError, kind_of, printable
 from kit.suggestions import nearest
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
@@ -117,9 +117,9 @@ class _Formatter(argparse.HelpFormatter):
 def command(main: Callable[..., int]) -> Callable[..., int]:
     """Wrap a command's `main(argv=None) -> int` so that it keeps the exit-status contract.
 
-    A `UserError` becomes one line on stderr and status 2. A `Failure`, a full or read-only disk and too little memory
-    become one line and status 1. Ctrl-C ends with status 1, and so does `| head`, without a word. Any other exception
-    is a mistake of the kit's: it keeps its traceback, which Python itself ends with status 1.
+    A `UserError` and a file or folder that cannot be used become one line on stderr and status 2. A `Failure`, a full
+    disk and too little memory become one line and status 1. Ctrl-C ends with status 1, and so does `| head`, without a
+    word. Any other exception is a mistake of the kit's: it keeps its traceback, which Python itself ends with status 1.
 
     Whatever is printed can be printed: characters that the terminal lacks are written in others.
     """
@@ -130,6 +130,7 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
         open_streams()
         logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its cache folder and its fonts
         try:
+            _check_current_folder()
             status = main(argv)
         except SystemExit as end:  # --help and --version
             status = end.code if isinstance(end.code, int) else DONE if end.code is None else FAILED
@@ -137,23 +138,34 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
             status = _end(f"error: {printable(error)}", WRONG_INPUT)
         except Failure as failure:
             status = _end(f"failed: {printable(failure)}", FAILED)
+        except interrupts.NobodyReads:  # `… | head` has seen enough
+            status = FAILED
         except KeyboardInterrupt:
             status = _end("stopped.", FAILED)
         except MemoryError as error:
             detail = f" ({printable(error)})" if str(error) else ""
             status = _end(f"failed: not enough memory{detail}; try a smaller --batch-size, or --limit.", FAILED)
-        except BrokenPipeError:  # `… | head` has seen enough
+        except BrokenPipeError:
             status = FAILED
         except OSError as error:
             if error.errno is None:
                 raise
-            status = _end(f"failed: {printable(explanation(error))}", FAILED)
+            wrong = kind_of(error) is UserError
+            line = f"{'error' if wrong else 'failed'}: {printable(explanation(error))}"
+            status = _end(line, WRONG_INPUT if wrong else FAILED)
         finally:
             interrupts.set_working(False)
             flushed = _flush()
         return status if flushed else status or FAILED
 
     return guarded
+
+
+def _check_current_folder() -> None:
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UserError(f"the current folder is gone ({error.strerror}); change to another one.") from None
 
 
 def explanation(error: OSError) -> str:

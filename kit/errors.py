@@ -1,7 +1,12 @@
 """The two exceptions that a user is meant to read, and how their texts are made safe to show."""
 
+import errno
 import re
 
+_PLACE = frozenset((
+    errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG,
+    errno.ELOOP, errno.EINVAL, errno.ENXIO,
+))  # fmt: skip
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
 
@@ -39,3 +44,12 @@ class Failure(Readable):
     Its text is one line that says what happened, what is safe, and the next step. Commands print it on stderr
     without a traceback and exit with status 1.
     """
+
+
+def kind_of(error: OSError) -> type[UserError] | type[Failure]:
+    """Return what an error of the operating system is to a person.
+
+    A `UserError` is a place that cannot be used: read-only, missing, somebody else's, a folder where a file belongs.
+    All else is a `Failure`: a full or broken disk, too many open files, the network.
+    """
+    return UserError if error.errno in _PLACE else Failure

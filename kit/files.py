@@ -33,7 +33,7 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def check_writable(path: str | os.PathLike, size: int = 0) -> None:
-    """Check that a file of `size` bytes can be written to `path`, before the work for it; `path` stays as it is.
+    """Check that a file of `size` bytes can be written to `path`, before the work for it; nothing changes.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; it names `path`.
@@ -42,7 +42,9 @@ def check_writable(path: str | os.PathLike, size: int = 0) -> None:
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     _check_replaceable(path)
-    with _fresh_beside(path, pathlib.Path(os.path.realpath(path))) as fresh:
+    target = pathlib.Path(os.path.realpath(path))
+    folder = next(parent for parent in target.parents if os.path.lexists(parent))
+    with _fresh_beside(path, folder / target.name) as fresh:
         fresh.write_bytes(bytes(size))
 
 
@@ -111,7 +113,7 @@ def open_regular(path: str | os.PathLike) -> io.BufferedReader:
     return open(path, "rb")
 
 
-def content(path: pathlib.Path, most: int) -> bytes:
+def content(path: str | os.PathLike, most: int) -> bytes:
     """Return what a file holds.
 
     Args:
@@ -130,9 +132,17 @@ def content(path: pathlib.Path, most: int) -> bytes:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write `text` to `path` as UTF-8 with Unix line ends, whole or not at all."""
+    """Write `text` to `path` as UTF-8 with Unix line ends, whole or not at all.
+
+    What no encoding holds, such as the bytes of a file's name that are no UTF-8, is written as `\\udcff`.
+    """
     with replacing(path) as fresh:
-        fresh.write_text(text, encoding="utf-8", newline="\n")
+        fresh.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def path_text(path: str | os.PathLike[str]) -> str:
+    """Return a path as text that any file can hold: bytes of it that are no UTF-8 become `\\udcff`."""
+    return os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def user_cache() -> pathlib.Path | None:

@@ -1,14 +1,13 @@
 """One process at a time: a lock that the operating system lets go when its holder dies, however it dies."""
 
 import contextlib
-import errno
 import os
 import pathlib
 from collections.abc import Callable, Iterator
 
 import filelock
 
-from kit.errors import Failure, UserError
+from kit.errors import UserError, kind_of
 
 POLL_SECONDS = 0.1
 
@@ -42,11 +41,16 @@ def locked(path: str | os.PathLike, waiting: Callable[[], None] | None = None, w
         if waiting:
             waiting()
         lock.acquire(poll_interval=POLL_SECONDS)
-    except (OSError, NotImplementedError) as error:
-        reason = getattr(error, "strerror", None) or error
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-            raise Failure(f"{path.parent} cannot be written ({reason}); free some space.") from None
-        raise UserError(f"{path.parent} cannot be written ({reason}); choose a folder of your own.") from None
+    except NotImplementedError as error:
+        raise UserError(f"{path.parent} cannot be written ({error}); choose a folder of your own.") from None
+    except OSError as error:
+        kind = kind_of(error)
+        remedy = (
+            "choose a folder of your own"
+            if kind is UserError
+            else "free some space, or choose a folder on another disk"
+        )
+        raise kind(f"{path.parent} cannot be written ({error.strerror or error}); {remedy}.") from None
     try:
         yield
     finally:

@@ -38,6 +38,7 @@ def _photos(run: tracking.Run, paths: list[str], tta: bool) -> int:
     from kit.prediction.photos import likeliest
 
     competition = competitions.get(run.competition)
+    run.check_writable("figures/photos.png")
     predict = functools.partial(prediction.predict, run, tta=tta)
     found, refused = prediction.predict_photos(predict, competition, paths)
     for error in refused:

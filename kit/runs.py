@@ -9,7 +9,7 @@ from kit.errors import UserError, printable
 
 __getattr__, __dir__ = lazy_imports.attributes(comparison.__name__, {"compare": "pairs", "table": "overview"})
 
-SORTS = ("accuracy", "seconds", "name", "time", "score")
+SORTS = ("metric", "accuracy", "seconds", "name", "time", "score")
 
 
 @command
@@ -61,12 +61,12 @@ def _parser() -> Parser:
         [
             ("python -m kit.runs", "all runs of all competitions, the best on top"),
             ("python -m kit.runs 'resnet_*' --sort seconds", "those whose names fit, the fastest on top"),
-            ("python -m kit.runs --compare fast-1 fast-2", "differences, McNemar's test, learning curves"),
+            ("python -m kit.runs --compare fast-1 fast-2", "differences, a test of significance, learning curves"),
         ],
     )
     table = parser.add_argument_group("table")
     table.add_argument("pattern", nargs="?", metavar="PATTERN", help="names such as 'resnet_*', or COMPETITION/NAME")
-    table.add_argument("--sort", choices=SORTS, default="accuracy", help="what stands on top")
+    table.add_argument("--sort", choices=SORTS, default="metric", help="what stands on top; score is the public one")
     table.add_argument("--csv", metavar="FILE", help="also write every column as CSV")
     table.add_argument("--html", metavar="FILE", help="also write a page")
     against = parser.add_argument_group("comparison")

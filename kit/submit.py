@@ -71,11 +71,11 @@ def _parser() -> Parser:
     )
     what = parser.add_argument_group("what to send")
     what.add_argument("run", nargs="?", metavar="RUN", help="a run's name or folder, or a CSV; else the newest CSV")
-    what.add_argument("--best", action="store_true", help="the complete run with the best validation accuracy")
+    what.add_argument("--best", action="store_true", help="the complete run with the best validation score")
     what.add_argument(
         "--competition", metavar="NAME", help=f"{', '.join(competitions.names())} (the run's, else digit-recognizer)"
     )
-    what.add_argument("--message", metavar="TEXT", help="the description on Kaggle (network, accuracy and data)")
+    what.add_argument("--message", metavar="TEXT", help="the description on Kaggle (network, score and data)")
     what.add_argument("--data-dir", metavar="FOLDER", help="of the competitions' files (the run's own, else data)")
     how = parser.add_argument_group("how")
     how.add_argument("--yes", action="store_true", help="send it even where it looks wrong")

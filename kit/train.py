@@ -1,13 +1,15 @@
 """python -m kit.train: train a network, or several and their ensemble; write runs, figures and a submission CSV."""
 
+import shlex
 import sys
 from typing import Any
 
-from kit import api, competitions, tracking, zoo
+from kit import api, competitions, loaders, tracking, zoo
 from kit.backend import start_keras
 from kit.command_line import DONE, FAILED, Parser, command
 from kit.errors import UserError
-from kit.recipes import flags, plan
+from kit.interrupts import NobodyReads
+from kit.recipes import Recipe, flags, plan
 from kit.timings import Timings
 from kit.training import flags as training
 from kit.training import summary
@@ -18,9 +20,13 @@ def main(argv: list[str] | None = None) -> int:
     """Train as the flags say, or go on with a training that was interrupted."""
     arguments = _parser().parse_args(argv)
     training.check(arguments)
+    if arguments.find_learning_rate:
+        return _find_learning_rate(arguments, sys.argv[1:] if argv is None else argv)
     timings = Timings()
     try:
         run = _resume(arguments, timings) if arguments.resume else _fit(arguments, timings)
+    except NobodyReads:
+        raise
     except KeyboardInterrupt:
         kept = " What is done is kept; `python -m kit.train --resume` goes on." if tracking.unfinished() else ""
         print(f"\nstopped.{kept}", file=sys.stderr)
@@ -34,16 +40,35 @@ def main(argv: list[str] | None = None) -> int:
     return DONE
 
 
-def _fit(arguments, timings: Timings) -> api.Run:
-    from kit import loaders
+def _find_learning_rate(arguments, argv: list[str]) -> int:
+    kept = [name for name in ("resume", "seeds", "name", "time_limit", "tensorboard") if getattr(arguments, name)]
+    if kept:
+        raise UserError(f"--find-learning-rate keeps no training; leave out --{kept[0].replace('_', '-')}.")
+    asked, dataset = _asked(arguments, Timings())
+    if isinstance(asked, plan.Plan):
+        raise UserError("--find-learning-rate: a plan trains several networks; take one of them, with --model.")
+    print("training with a learning rate that grows from step to step", flush=True)
+    found = api.find_learning_rate(dataset, config=arguments.config, **flags.given(arguments))
+    from kit.training import output
+
+    path = output.write_sweep(found, asked, dataset.competition.name)
+    others = [argument for argument in argv if argument != "--find-learning-rate"]
+    print(f"suggestion: {found.suggestion:g} (the recipe has {asked.learning_rate:g})")
+    print(f"next:\n  {shlex.join(['python', '-m', 'kit.train', *others, '--learning-rate', f'{found.suggestion:g}'])}")
+    print(f"figure: {path}")
+    return DONE
+
+
+def _asked(arguments, timings: Timings) -> tuple[Recipe | plan.Plan, loaders.Dataset]:
+    """Return what is to be trained, and on what."""
     from kit.loaders import extra as own_images
 
     competition = competitions.get(arguments.competition or api.DEFAULT_COMPETITION).name
-    fields = flags.given(arguments)
-    # Whatever is wrong with the name, the recipe or the plan shows before 350,000 images are read.
+    # Whatever is wrong with the name, the disk, the recipe or the plan shows before 350,000 images are read.
     if arguments.name is not None:
         tracking.new(competition, arguments.name)
-    asked = plan.asked_for(competition, arguments.config, fields, arguments.seeds)
+    tracking.place(competition, arguments.name or "unnamed").check_writable()
+    asked = plan.asked_for(competition, arguments.config, flags.given(arguments), arguments.seeds)
     first = next(iter(asked.members.values())) if isinstance(asked, plan.Plan) else asked
     zoo.find(first.model)
     more = own_images.read(arguments.extra_data, competitions.get(competition)) if arguments.extra_data else None
@@ -56,6 +81,11 @@ def _fit(arguments, timings: Timings) -> api.Run:
     dataset = own_images.add(dataset, more) if more else dataset
     kept = None if first.folds else round(first.validation_share * len(dataset.train_labels))
     print(loaders.describe(dataset, kept), flush=True)
+    return asked, dataset
+
+
+def _fit(arguments, timings: Timings) -> api.Run:
+    _, dataset = _asked(arguments, timings)
     return api.fit(
         dataset,
         config=arguments.config,
@@ -64,7 +94,7 @@ def _fit(arguments, timings: Timings) -> api.Run:
         tensorboard=arguments.tensorboard,
         time_limit=arguments.time_limit,
         timings=timings,
-        **fields,
+        **flags.given(arguments),
     )
 
 
@@ -108,11 +138,15 @@ def _parser() -> Parser:
         [
             ("python -m kit.train --config fast", "a recipe by its name: a score in seconds"),
             ("python -m kit.train --model fast_cnn --epochs 10 --rotate 15", "a network's tuned recipe, with changes"),
+            ("python -m kit.train --model resnet_small --find-learning-rate", "a figure and a suggestion"),
             ("python -m kit.train --resume", "go on with the newest training that was interrupted"),
         ],
         f"networks:\n{networks}",
     )
     training.add_flags(parser)
+    parser.add_argument(
+        "--find-learning-rate", action="store_true", help="train nothing that is kept; suggest a learning rate"
+    )
     return parser
 
 

@@ -82,8 +82,8 @@ def test_help_shows_groups_defaults_and_examples(capsys):
         (UserError("no\nsuch \x1b[2Jrun"), WRONG_INPUT, ["no such \\x1b[2Jrun"]),
         (Failure("the network is down"), FAILED, ["the network is down"]),
         (OSError(errno.ENOSPC, "No space left on device", "runs/a/test.npy"), FAILED, ["runs/a/test.npy", "space"]),
-        (PermissionError(errno.EACCES, "Permission denied", "runs"), FAILED, ["runs", "Permission denied"]),
-        (OSError(errno.ELOOP, "Too many levels of symbolic links", b"\xff.csv"), FAILED, [".csv"]),
+        (PermissionError(errno.EACCES, "Permission denied", "runs"), WRONG_INPUT, ["runs", "Permission denied"]),
+        (OSError(errno.ELOOP, "Too many levels of symbolic links", b"\xff.csv"), WRONG_INPUT, [".csv"]),
         (MemoryError("3 GB for an array"), FAILED, ["memory", "3 GB", "--batch-size"]),
         (KeyboardInterrupt(), FAILED, ["stopped"]),
     ],
@@ -198,6 +198,38 @@ def test_a_file_does_not_get_the_number_of_a_closed_stream(tmp_path):
     done = subprocess.run(f'{sys.executable} -c "{program}" >&- 2>&-', shell=True, cwd=tmp_path, timeout=60)
     assert done.returncode == DONE
     assert (tmp_path / "data.csv").read_text() == "data"
+
+
+@posix
+@pytest.mark.parametrize("module", ["signal", "keras"])
+def test_a_command_that_nobody_reads_ends_at_once_while_it_works_and_while_it_imports(tmp_path, module):
+    (tmp_path / "keras.py").write_text("import time\nwhile True: time.sleep(0.01)")
+    program = (
+        "from kit import interrupts; interrupts.listen()\n"
+        "from kit.command_line import command\n"
+        "@command\n"
+        "def main(argv=None):\n"
+        "    print('first', flush=True)\n"
+        f"    import {module}, time\n"
+        "    while True: time.sleep(0.01)\n"
+        "raise SystemExit(main([]))"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
+    done = subprocess.run(
+        [f'{sys.executable} -c "{program}" | head -n 1; exit ${{PIPESTATUS[0]}}'], shell=True, capture_output=True,
+        executable="/bin/bash", timeout=60, env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (FAILED, b"first\n", b"")
+
+
+@posix
+@pytest.mark.parametrize("call", ["kit", "kit.runs", "kit.train --help", "kit.zoo"])
+def test_a_current_folder_that_is_gone_is_one_line(tmp_path, call):
+    (tmp_path / "gone").mkdir()
+    shell = f"rmdir ../gone; exec {sys.executable} -m {call}"
+    done = subprocess.run(shell, shell=True, capture_output=True, cwd=tmp_path / "gone", timeout=60)
+    assert done.returncode == WRONG_INPUT
+    assert len(done.stderr.splitlines()) == 1
 
 
 # --- python -m kit

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 
+import made_runs
 import numpy as np
 import pytest
 
@@ -170,17 +171,17 @@ def progress(folder):
 
 
 def test_killed_at_random_moments_a_training_ends_as_if_nothing_had_been(workplace):
-    whole = begun("whole")
-    _, said = whole.communicate(timeout=300)
-    assert whole.returncode == DONE, said
+    from kit.train import main
+
+    assert main([*LONG, "--name", "whole"]) == DONE
     killed = workplace / "runs" / "digit-recognizer" / "killed"
     rng, seen, process = random.Random(0), set(), begun("killed")
-    for fold, epoch in ((0, 1), (0, 3), (1, 2)):
+    for fold, epoch in ((0, 2), (1, 1)):
         while process.poll() is None:
             epochs, folds = progress(killed)
             if (folds, epochs) >= (fold, epoch):
                 break
-            time.sleep(0.01)
+            time.sleep(0.05)
         time.sleep(rng.random() * 0.2)
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -201,10 +202,18 @@ def test_killed_at_random_moments_a_training_ends_as_if_nothing_had_been(workpla
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
 def test_ctrl_c_keeps_what_is_there_and_says_how_to_go_on(workplace):
+    """Before it comes, a second training of the same name is refused, and leaves the first one's config as it is."""
+    from kit.train import main
+
     process = begun("stopped")
     folder = workplace / "runs" / "digit-recognizer" / "stopped"
     while process.poll() is None and progress(folder) < (1, 0):
-        time.sleep(0.01)
+        time.sleep(0.05)
+    process.send_signal(signal.SIGSTOP)
+    before = (folder / "config.yaml").read_bytes()
+    assert main([*LONG, "--name", "stopped", "--seed", "2"]) == WRONG_INPUT
+    assert (folder / "config.yaml").read_bytes() == before
+    process.send_signal(signal.SIGCONT)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 1
@@ -273,22 +282,6 @@ def test_an_ensemble_predicts_as_it_joins(workplace):
     np.testing.assert_allclose(second.predict(data.test_images), second.test(), atol=1e-5)
 
 
-def test_a_refused_training_leaves_the_runs_config_as_it_was(workplace):
-    """Two real processes, the second with another seed while the first trains."""
-    first = begun("mine")
-    folder = workplace / "runs" / "digit-recognizer" / "mine"
-    while first.poll() is None and progress(folder) < (1, 0):
-        time.sleep(0.01)
-    before = (folder / "config.yaml").read_bytes()
-    second = kit("train", *LONG, "--name", "mine", "--seed", "2")
-    assert second.returncode == WRONG_INPUT
-    assert (folder / "config.yaml").read_bytes() == before
-    first.communicate(timeout=300)
-    assert first.returncode == DONE
-    run = tracking.find("mine")
-    assert (run.config().recipe.seed, run.metrics().seed) == (0, 0)
-
-
 def test_predicting_again_keeps_no_number_of_the_old_predictions(workplace, monkeypatch):
     """The test accuracy of a source with test labels belongs to the predictions that are there."""
     import kit
@@ -303,3 +296,32 @@ def test_predicting_again_keeps_no_number_of_the_old_predictions(workplace, monk
     assert again.metrics().test_accuracy == (again.test().argmax(axis=1) == labels).mean()
     assert again.config().parent == "mine"
     assert again.config().kind == "tta"
+
+
+@pytest.mark.parametrize(
+    ("place", "flags"),
+    [("submissions", []), ("runs/digit-recognizer/mine-tta", ["--tta"]), ("figures", ["--images", "x.png"])],
+)
+def test_predict_knows_a_place_that_cannot_be_written_before_its_work(workplace, monkeypatch, capsys, place, flags):
+    """A file where a folder belongs stops root too."""
+    from kit import loaders, photos, predict
+
+    run = made_runs.made("mine")
+    path = run.folder / place if place == "figures" else workplace / place
+    path.touch()
+    monkeypatch.setattr(loaders, "load_for", None)
+    monkeypatch.setattr(photos, "matching", None)
+    assert predict.main(["mine", *flags]) == WRONG_INPUT
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 1
+    assert str(place) in printed.err
+
+
+def test_train_knows_a_place_that_cannot_be_written_before_it_reads(workplace, monkeypatch, capsys):
+    from kit import loaders
+
+    (workplace / "submissions").touch()
+    monkeypatch.setattr(loaders, "load", None)
+    assert train() == WRONG_INPUT
+    assert "submissions" in capsys.readouterr().err
+    assert not (workplace / "runs").exists()

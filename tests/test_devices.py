@@ -1,11 +1,19 @@
 """Several devices, and the other backend, in processes of their own: both are settled when Keras starts."""
 
+import contextlib
 import importlib.util
 import os
 import subprocess
 import sys
 
 import pytest
+
+from kit.errors import UserError
+from kit.training import devices
+
+bears_several = pytest.mark.skipif(
+    devices.tensorflow_version() < devices.SPLITS_CPU, reason="this TensorFlow may hang between devices of one CPU"
+)
 
 # Trains the same recipe on one device and on two; prints how far apart the weights are, and how far they have moved.
 TWICE = """
@@ -52,6 +60,7 @@ def run(script, **environment):
     return shown.stdout
 
 
+@bears_several
 def test_two_devices_give_one_devices_result_on_tensorflow():
     assert "apart" in run(TWICE, KERAS_BACKEND="tensorflow")
 
@@ -78,3 +87,13 @@ def test_jax_trains_resnet_small_on_the_sample(workplace):
         KERAS_BACKEND="jax",
     )
     assert "submission: submissions/digit-recognizer/jax.csv" in shown
+
+
+@pytest.mark.parametrize(("version", "refused"), [((2, 20), True), ((2, 21), False), ((3, 0), False)])
+def test_a_cpu_is_shown_as_several_only_by_a_tensorflow_that_bears_it(monkeypatch, version, refused):
+    monkeypatch.setattr(devices, "tensorflow_version", lambda: version)
+    monkeypatch.setattr(devices, "accelerator", lambda: "")
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    devices.check("1", 32)
+    with pytest.raises(UserError, match="TensorFlow") if refused else contextlib.nullcontext():
+        devices.check("2", 32)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from made import change, leave
 
-from kit import competitions, loaders, tracking
+from kit import competitions, ensemble, loaders, tracking
 from kit.ensemble.__main__ import main
 from kit.metrics import accuracy
 from kit.tracking import Data
@@ -346,3 +346,24 @@ def test_help_needs_no_heavy_import():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "--method" in done.stdout
     assert done.stderr.strip() == "set()"
+
+
+def test_a_network_that_counts_twice_through_ensembles_is_said(trained, digits, capsys):
+    again = leave_run("net_0-tta", digits, 0)
+    again.rewrite_config(trained[0].config().model_copy(update={"kind": "tta", "parent": "net_0"}))
+    assert main(["net_0-tta", "net_1", "--name", "inner"]) == 0
+    assert main(["inner", "net_2", "--name", "apart"]) == 0
+    assert not capsys.readouterr().err
+    for number, other in enumerate(("net_0", "net_1", "apart")):
+        assert main(["inner", other, "--name", f"twice-{number}"]) == 0
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "inner" in line
+        assert other in line
+    assert main(["inner", "--method", "snapshot", "--name", "x"]) == 2
+
+
+def test_a_place_that_cannot_be_written_is_known_before_the_work(trained, workplace, monkeypatch, capsys):
+    (workplace / "submissions").touch()
+    monkeypatch.setattr(ensemble.build, "score", None)
+    assert "submissions" in refusal(capsys, "net_0", "net_1", "--name", "joined")
+    assert not (tracking.RUNS / DIGITS / "joined").exists()

@@ -142,7 +142,7 @@ def test_scores_by_hand():
 
 @settings(max_examples=25, deadline=None)
 @given(
-    arrays.arrays(np.float32, (7, 4), elements=st.sampled_from([0, 1e-9, 0.25, 1])).map(
+    arrays.arrays(np.float32, (7, 4), elements=st.sampled_from([0, float(np.float32(1e-9)), 0.25, 1])).map(
         lambda array: array + np.eye(4, dtype=np.float32)[0]
     ),
     arrays.arrays(np.int64, 7, elements=st.integers(0, 3)),
@@ -357,7 +357,7 @@ def test_a_report_that_does_not_fit_is_known_before_the_work(place, capsys, smal
 def test_a_folder_in_the_place_of_the_report_is_known_before_the_work(place, capsys):
     path = tracking.find("net").folder / "report.html"
     path.mkdir()
-    assert evaluate(["net"]) == FAILED
+    assert evaluate(["net"]) == WRONG_INPUT
     printed = capsys.readouterr()
     assert not printed.out
     assert str(path) in printed.err
@@ -367,7 +367,7 @@ def test_a_folder_in_the_place_of_the_report_is_known_before_the_work(place, cap
 def test_a_folder_that_cannot_be_written_is_known_before_the_work(place, capsys):
     folder = tracking.find("net").folder
     folder.chmod(0o500)
-    assert evaluate(["net"]) == FAILED
+    assert evaluate(["net"]) == WRONG_INPUT
     folder.chmod(0o700)
     printed = capsys.readouterr()
     assert not printed.out

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from kit import files, locks
+from kit import errors, files, locks
 
 links = pytest.mark.skipif(os.name == "nt", reason="on Windows links need a privilege")
 
@@ -149,3 +149,30 @@ def test_one_process_at_a_time_holds_a_lock_and_its_death_frees_it(tmp_path):
     with locks.locked(path, waiting=lambda: (waited.append(True), holder.kill())):
         assert waited == [True]
     holder.communicate()
+
+
+def test_whether_a_file_can_be_written_is_found_out_without_a_trace(tmp_path):
+    (tmp_path / "file").write_text("old")
+    for path in (tmp_path / "file", tmp_path / "new", tmp_path / "folder" / "more" / "new"):
+        files.check_writable(path, 1000)
+    assert left(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_text() == "old"
+    with pytest.raises(FileExistsError) as caught:
+        files.check_writable(tmp_path / "file" / "folder" / "new")
+    assert errors.kind_of(caught.value) is errors.UserError
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        *((number, errors.UserError) for number in (errno.EROFS, errno.EACCES, errno.ENOTDIR, errno.ENAMETOOLONG)),
+        *((number, errors.Failure) for number in (errno.ENOSPC, errno.EIO, errno.EMFILE, errno.EFBIG, None)),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_the_users_and_a_full_disk_is_not(number, kind):
+    assert errors.kind_of(OSError(number, "reason")) is kind
+
+
+def test_what_no_encoding_holds_is_written_in_other_characters(tmp_path):
+    files.write_text(tmp_path / "table.csv", "a\udcff,é,\ud800\n")
+    assert (tmp_path / "table.csv").read_text(encoding="utf-8") == "a\\udcff,é,\\ud800\n"

@@ -27,6 +27,7 @@ from kit.ensemble import __main__ as ensemble
 from kit.errors import UserError
 from kit.evaluation import report
 from kit.recipes import Recipe, plan
+from kit.remote import following, record
 from kit.tracking import arrays
 
 SECONDS = 2.0  # a reader takes milliseconds; the machine may be busy
@@ -570,3 +571,133 @@ def test_any_name_is_a_run_a_recipe_or_one_line(whole, name, competition):
             lambda: runs.table(pattern=name),
         ):
             outcome(read)
+
+
+# --- competitions' facts
+
+PACKAGED = sorted(competitions.folders.packaged().glob("*/competition.yaml"))
+
+
+@st.composite
+def facts(draw):
+    """A competition's file as people write it, with values or bytes changed."""
+    content = draw(st.sampled_from(PACKAGED)).read_bytes()
+    return draw(st.one_of(changed_bytes(content), changed_value(yaml.safe_load(content)).map(as_yaml)))
+
+
+@contextlib.contextmanager
+def own_configs(folder):
+    shutil.rmtree(folder, ignore_errors=True)
+    with mock.patch.dict(os.environ, {"KIT_CONFIGS": str(folder)}):
+        yield
+
+
+def check_facts(folder, content, name):
+    with own_configs(folder):
+        path = folder / name / "competition.yaml"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+        found, error = outcome(competitions.read, path)
+        same, error_by_name = outcome(competitions.get, name)
+        assert bool(error) == bool(error_by_name)
+        assert found == same
+        if found is not None:
+            assert found.classes >= 2
+            assert all(found.columns)
+        else:
+            assert "competition.yaml" in error
+        outcome(recipes.resolve, name)
+
+
+@few
+@given(content=facts(), name=st.sampled_from(["mine", "cifar-10", "facts", "folders"]))
+def test_any_facts_are_a_competition_or_one_line(folder, content, name):
+    check_facts(folder / "facts", content, name)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@many
+@given(content=facts(), name=st.sampled_from(["mine", "cifar-10", "digit-recognizer"]))
+def test_many_facts(folder, content, name):
+    check_facts(folder / "facts", content, name)
+
+
+@pytest.mark.parametrize("name", ["facts", "folders"])
+def test_a_competition_may_be_called_as_a_module_of_the_kit(folder, name):
+    content = yaml.safe_load((competitions.folders.packaged() / "digit-recognizer" / "competition.yaml").read_text())
+    check_facts(folder / "facts", as_yaml({**content, "name": name}), name)
+
+
+@few
+@given(st.one_of(st.text(min_size=1, max_size=30), st.sampled_from(["100%", "\x1b[2J", "a b", "%(prog)s", "\udcff"])))
+def test_folders_of_any_name_do_not_reach_help(folder, name):
+    with own_configs(folder / "named"):
+        path = folder / "named" / name
+        with contextlib.suppress(OSError, ValueError):
+            path.mkdir(parents=True)
+            (path / "competition.yaml").touch()
+        check_command(ensemble.main, "--help")
+        assert all(one.isascii() for one in competitions.names())
+
+
+# --- records of what was pushed to Kaggle
+
+SESSION = {
+    "id": "0123456789abcdef", "owner": "someone", "slug": "kit-mine-01234567", "version": 1, "accelerator": "t4x2",
+    "time": "2026-11-24T12:00:00+00:00", "seconds": 3600, "state": "sent", "sha256": None,
+}  # fmt: skip
+RECORD = {
+    "runs": ["mine"], "arguments": ["--name", "mine"], "recipe": "epochs: 1\n", "data_dir": "/data",
+    "sessions": [SESSION],
+}  # fmt: skip
+
+
+@st.composite
+def records(draw):
+    """A run's `remote.json` with values or bytes changed, those of its session more often."""
+    content = json.dumps(RECORD).encode()
+    of_session = changed_value(SESSION).map(lambda session: as_json({**RECORD, "sessions": [session]}))
+    places = PLACES if sys.platform != "win32" else PLACES[:1]
+    return draw(
+        st.one_of(changed_bytes(content), changed_value(RECORD).map(as_json), of_session, st.sampled_from(places))
+    )
+
+
+def check_record(folder, content):
+    with in_folder(folder):
+        shutil.rmtree(tracking.RUNS, ignore_errors=True)
+        for name in ("mine", "other"):
+            run = tracking.place(COMPETITION, name)
+            run.folder.mkdir(parents=True)
+            (run.folder / run.REMOTE).write_bytes(as_json(RECORD))
+        run = tracking.place(COMPETITION, "mine")
+        if isinstance(content, str):
+            put(run.folder / run.REMOTE, content)
+        else:
+            (run.folder / run.REMOTE).write_bytes(content)
+        found, _ = outcome(record.read, run)
+        if found is not None:
+            assert abs(found.last.age) < 1e12
+            assert found.last.kernel.url.isprintable()
+        kaggle = mock.Mock(status=lambda kernel: None)
+        lines, error = outcome(following.overview, kaggle, None)
+        assert not error
+        assert any("other" in line for line in lines), "a damaged record hides the others"
+        outcome(record.find, "mine")
+        for read in (lambda: run.state, lambda: runs.table()):
+            outcome(read)
+
+
+@few
+@given(records())
+def test_any_record_is_read_or_one_line_and_hides_no_other(folder, content):
+    check_record(folder, content)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@many
+@given(records())
+def test_many_records(folder, content):
+    check_record(folder, content)

@@ -488,4 +488,4 @@ def test_grey_and_tiny_photos_become_three_channels(tmp_path):
 
 
 def test_the_likeliest_classes_as_text():
-    assert likeliest(np.array([0.02, 0.9, 0.05, 0.03]), "abcd") == "b (90.0 %), c (5.0 %), d (3.0 %)"
+    assert likeliest(np.array([0.02, 0.9, 0.05, 0.03]), "abcd") == "b (90.0%), c (5.0%), d (3.0%)"

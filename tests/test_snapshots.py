@@ -74,8 +74,8 @@ def test_a_snapshot_is_what_a_training_of_so_many_epochs_would_be(workplace, dig
 
 
 def test_an_interrupted_training_keeps_its_snapshots(workplace, digits, monkeypatch):
-    """Stopped within the second cycle of the first fold, and once more right after it, before it has predicted."""
-    flags = {"checkpoint": "best", "tta": True}
+    """Stopped within the second cycle, and once more right after it, before it has predicted."""
+    flags = {"checkpoint": "best", "tta": True, "folds": 0}
     whole, save = trained("whole", digits, **flags), checkpoint.save
     for epochs in (3, 4):
 

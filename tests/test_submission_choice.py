@@ -11,7 +11,7 @@ from submit_scene import leave_run
 
 from kit import competitions, loaders, submission, tracking
 from kit.errors import UserError
-from kit.submission import distribution, history, provenance, selection
+from kit.submission import distribution, history, preparation, provenance, sample_submission, selection
 from kit.submission.ledger import Line
 
 DIGITS, CIFAR = competitions.get("digit-recognizer"), competitions.get("cifar-10")
@@ -287,3 +287,19 @@ def test_the_figure_needs_both_numbers(folder):
     assert path == tracking.SUBMISSIONS / "digit-recognizer-validation-vs-public.png"
     assert path.read_bytes().startswith(b"\x89PNG")
     assert history.draw([history.Entry("2026", "x", "m", "complete", None, 0.98)], "cifar-10") is None
+
+
+def test_a_run_that_has_learned_nothing_is_asked_about(folder, monkeypatch):
+    leave_run("idle", validation_accuracy=0.11, baseline_score=0.112, beats_baseline=False)
+    monkeypatch.setattr(sample_submission, "find", lambda *given: sample_submission.of(np.arange(1, 4), DIGITS))
+    (doubt, *_) = preparation.prepare("idle").doubts
+    assert "idle" in doubt
+    leave_run("idle", validation_accuracy=0.2, baseline_score=0.112, beats_baseline=True)
+    assert not any("idle" in doubt for doubt in preparation.prepare("idle").doubts)
+
+
+@pytest.mark.parametrize("name", ["missing.csv", "folder.csv", "nul\0.csv"])
+def test_a_csv_that_is_none_is_known_before_anything_is_read(folder, name):
+    (folder / "folder.csv").mkdir()
+    with pytest.raises(UserError, match=name.partition(".")[0].partition("\0")[0]):
+        selection.choose(name, None, False)

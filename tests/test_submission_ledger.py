@@ -70,7 +70,7 @@ def test_columns_of_the_person_s_own_are_kept(ledger):
 
 
 def _row(line: Line) -> str:
-    return f"{line.time},{line.competition},{line.file},{line.sha256},r,0.9941,message,,sending,"
+    return f"{line.time},{line.competition},{line.file},{line.sha256},r,accuracy,0.9941,message,,sending,"
 
 
 RIGHT = {
@@ -79,7 +79,8 @@ RIGHT = {
     "file": "r.csv",
     "sha256": "a" * 64,
     "run": "r",
-    "validation_accuracy": "0.9941",
+    "metric": "accuracy",
+    "validation_score": "0.9941",
     "message": "m",
     "reference": "7",
     "status": "complete",
@@ -97,9 +98,12 @@ WRONG = [
     ("file", "a\x1b[2Jb.csv"),
     ("run", "a\u202eb"),
     ("message", "two\nlines"),
-    ("validation_accuracy", "nan"),
-    ("validation_accuracy", "99.4"),
-    ("validation_accuracy", "high"),
+    ("metric", "speed"),
+    ("metric", ""),
+    ("validation_score", "nan"),
+    ("validation_score", "99.4"),
+    ("validation_score", "-0.1"),
+    ("validation_score", "high"),
     ("reference", ""),
     ("reference", "0"),
     ("reference", "-7"),

@@ -65,7 +65,7 @@ def test_from_the_newest_csv_to_the_score(scene, capsys):
     assert scene.kaggle.contents[listed["ref"]] == path.read_bytes()
     assert (line.competition, line.file, line.run) == (NAME, "submissions/digit-recognizer/r.csv", "r")
     assert (line.reference, line.status, line.public_score) == (listed["ref"], "complete", 0.994)
-    assert (line.message, line.validation_accuracy) == (listed["description"], 0.9941)
+    assert (line.message, line.validation_score) == (listed["description"], 0.9941)
     assert line.message == "resnet_small, validation accuracy 0.99410, data: kaggle"
     assert listed["fileName"] == line.sent_name
 
@@ -142,7 +142,7 @@ def test_a_csv_of_no_run_is_sent(scene, capsys, tmp_path):
     submission.write(path, DIGITS, np.arange(1, 29), scene.labels)
     status, _, _ = run_submit(scene, capsys, str(path))
     assert status == 0
-    assert (scene.ledger[0].run, scene.ledger[0].validation_accuracy) == ("", None)
+    assert (scene.ledger[0].run, scene.ledger[0].validation_score) == ("", None)
     assert scene.kaggle.submissions[0]["description"] == "elsewhere"
 
 

@@ -9,7 +9,7 @@ import textwrap
 import pytest
 from made_runs import COMPETITION, IMAGES, begun, config, metrics, write
 
-from kit import tracking
+from kit import loaders, runs, tracking
 from kit.errors import Failure, UserError
 from kit.tracking import EnsembleConfig
 
@@ -385,3 +385,42 @@ def test_a_file_of_twenty_gigabytes_is_not_read(run, name):
     }
     with pytest.raises(UserError, match=name):
         read[name]()
+
+
+@pytest.mark.parametrize("place", ["runs", "submissions", "submissions/digit-recognizer"])
+def test_a_place_that_cannot_be_written_is_known_before_the_first_byte(run, place):
+    """A file where a folder belongs stops root too."""
+    path = pathlib.Path(place)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    before = {path for path in pathlib.Path().rglob("*") if ".locks" not in path.parts}
+    for check in (run.check_writable, lambda: run.begin(config()).__enter__()):
+        with pytest.raises(UserError, match=place):
+            check()
+    assert {path for path in pathlib.Path().rglob("*") if ".locks" not in path.parts} - before <= {
+        pathlib.Path("runs/digit-recognizer"),
+        pathlib.Path("runs"),
+    }
+
+
+@pytest.mark.parametrize("existing", ["refuse", "resume", "restart"])
+def test_names_that_are_one_folder_on_other_disks_are_refused(run, existing):
+    begun("mine")
+    with pytest.raises(UserError, match="mine"), tracking.place(COMPETITION, "MINE").begin(config(), existing):
+        pass
+    with tracking.place(COMPETITION, "MINE").begin(config(), existing, unique=True) as other:
+        assert other.name == "MINE-2"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of folders are Unicode")
+def test_a_run_in_a_folder_whose_name_is_no_text_can_be_read_and_listed(workplace, monkeypatch):
+    strange = os.fsdecode(os.fsencode(workplace) + b"/\xff")
+    os.mkdir(strange)
+    monkeypatch.chdir(strange)
+    data = loaders.load(COMPETITION, "sample", limit=200).record()
+    with tracking.place(COMPETITION, "mine").begin(config().model_copy(update={"data": data})) as run:
+        write(run)
+    assert run.config().data == data
+    (run.folder.parent / "\udcfe").mkdir()
+    (run.folder.parent / "\udcfe" / "config.yaml").touch()
+    assert runs.main(["--csv", "runs.csv", "--html", "runs.html"]) == 0

@@ -1,5 +1,7 @@
 """Features of frozen layers: where a network is cut, that the training is the same, what is kept on disk."""
 
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -269,3 +271,53 @@ def test_a_run_predicts_the_same_with_and_without_features(workplace):
     np.testing.assert_allclose(kept.oof(), off.oof(), atol=1e-4)
     np.testing.assert_allclose(kept.test(), off.test(), atol=1e-4)
     assert metrics.parameters == others.parameters
+
+
+def deeply_nested(folder):
+    (folder / feature_cache.PROGRESS).write_text("[" * 100_000)
+
+
+def other_values(folder):
+    (folder / feature_cache.PROGRESS).write_text('["a", null, NaN, {}, 1e400]')
+
+
+def a_folder_for_a_file(folder):
+    (folder / "0.npy").unlink()
+    (folder / "0.npy").mkdir()
+
+
+def a_pipe(folder):
+    (folder / feature_cache.PROGRESS).unlink()
+    os.mkfifo(folder / feature_cache.PROGRESS)
+
+
+def half_written(folder):
+    with (folder / "0.npy").open("r+b") as file:
+        file.truncate(3000)
+
+
+def another_header(folder):
+    with (folder / "0.npy").open("r+b") as file:
+        file.write(b"\x93NUMPY\x07\x00" + b"\xff" * 50)
+
+
+def a_flipped_bit(folder):
+    content = bytearray((folder / "0.npy").read_bytes())
+    content[-5] ^= 16
+    (folder / "0.npy").write_bytes(content)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes in folders")
+@pytest.mark.parametrize(
+    "damage",
+    [deeply_nested, other_values, a_folder_for_a_file, a_pipe, half_written, another_header, a_flipped_bit],
+)
+def test_damaged_features_are_computed_anew_or_not_kept_and_never_wrong(split, tmp_path, damage):
+    parts = frozen.split(small())
+    cache = feature_cache.Cache([tmp_path / "first", tmp_path / "second"])
+    whole = {name: array.copy() for name, array in cache.features(parts, split.images).rows(slice(None)).items()}
+    (folder,) = (path for path in (tmp_path / "first" / "features").iterdir() if path.is_dir())
+    damage(folder)
+    again = feature_cache.Cache([tmp_path / "first", tmp_path / "second"]).features(parts, split.images)
+    for name, array in again.rows(slice(None)).items():
+        np.testing.assert_array_equal(array, whole[name])

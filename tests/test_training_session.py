@@ -2,17 +2,31 @@
 
 import dataclasses
 import gc
+import zipfile
 
 import keras
 import numpy as np
 import pytest
 from made import DIGITS, train
 
-from kit import competitions, loaders, tracking
+from kit import competitions, loaders, metrics, tracking
+from kit.comparison import overview
 from kit.errors import Failure, UserError
 from kit.loaders.limit import limited
 from kit.recipes import Recipe
-from kit.training import checkpoint, devices, fit, inference, lineage, precision, session, setup, splits, transfer
+from kit.training import (
+    checkpoint,
+    devices,
+    fit,
+    inference,
+    lineage,
+    precision,
+    session,
+    setup,
+    splits,
+    start,
+    transfer,
+)
 from kit.training.batches import Batches
 
 convert = keras.ops.convert_to_numpy
@@ -61,36 +75,38 @@ def trained(recipe, dataset, paths=None):
 # --- repeatability and resume
 
 
-def test_same_seed_same_bits_other_seed_other_bits(sample):
-    first, _ = trained(EVERYTHING, sample)
-    second, _ = trained(EVERYTHING, sample)
-    for one, two in zip(first, second, strict=True):
-        np.testing.assert_array_equal(one, two)
+@pytest.fixture(scope="module")
+def whole(sample):
+    """A training that nothing interrupted: its weights and its history."""
+    return trained(EVERYTHING, sample)
+
+
+def test_another_seed_gives_other_bits(sample, whole):
     other, _ = trained(EVERYTHING.replace(seed=1), sample)
-    assert any((one != two).any() for one, two in zip(first, other, strict=True))
+    assert any((one != two).any() for one, two in zip(whole[0], other, strict=True))
 
 
 class Unplugged(Exception):
     pass
 
 
-@pytest.mark.parametrize("epoch", [1, 2])
-def test_a_broken_training_ends_as_an_unbroken_one(sample, tmp_path, monkeypatch, epoch):
+def test_a_training_broken_twice_ends_with_the_same_bits(sample, whole, tmp_path, monkeypatch):
     paths = fit.CheckpointPaths(tmp_path / "state.npz", tmp_path / "best.keras")
-    whole, history = trained(EVERYTHING, sample)
+    weights, history = whole
     original = checkpoint.save
+    for epoch in (1, 2):
 
-    def save_and_break(path, model, progress):
-        original(path, model, progress)
-        if len(progress["history"]) == epoch:
-            raise Unplugged
+        def save_and_break(path, model, progress, epoch=epoch):
+            original(path, model, progress)
+            if len(progress["history"]) == epoch:
+                raise Unplugged
 
-    monkeypatch.setattr(checkpoint, "save", save_and_break)
-    with pytest.raises(Unplugged):
-        trained(EVERYTHING, sample, paths)
+        monkeypatch.setattr(checkpoint, "save", save_and_break)
+        with pytest.raises(Unplugged):
+            trained(EVERYTHING, sample, paths)
     monkeypatch.undo()
     resumed, resumed_history = trained(EVERYTHING, sample, paths)
-    for one, two in zip(whole, resumed, strict=True):
+    for one, two in zip(weights, resumed, strict=True):
         np.testing.assert_array_equal(one, two)
     for row, resumed_row in zip(history, resumed_history, strict=True):
         assert {**row, "seconds": 0} == {**resumed_row, "seconds": 0}
@@ -139,6 +155,46 @@ def test_a_training_that_diverges_fails_and_claims_nothing(sample, workplace, fi
     assert not run.submission.exists()
 
 
+def test_a_training_that_has_learned_nothing_says_so_and_its_run_remembers_it(sample, workplace, capsys):
+    digits = limited(loaders.load(DIGITS, "sample"), 1000)
+    for name, rate in (("nothing", 1000), ("something", 0.05)):
+        recipe = QUICK.replace(epochs=2, optimizer="sgd", learning_rate=rate, validation_share=0.2)
+        run = start.fit(digits, recipe, name)
+        warned = capsys.readouterr().err.splitlines()
+        assert run.metrics().beats_baseline == bool(run.metrics().shortfall == "") == (not warned) == (rate < 1)
+        assert len(warned) == (rate > 1)
+        assert rate < 1 or "nothing" in warned[0]
+    frame = overview.table()
+    assert dict(zip(frame["name"], frame["note"].notna(), strict=True)) == {"nothing": True, "something": False}
+
+
+def test_a_fold_that_has_learned_nothing_is_not_hidden_by_the_others(sample):
+    digits = limited(loaders.load(DIGITS, "sample"), 600)
+    training = setup.resolve(digits, QUICK.replace(folds=3))
+    oof = np.full((600, 10), 0.05, np.float32)
+    oof[np.arange(600), digits.train_labels] = 0.55
+    assert session.reached(training, oof)["beats_baseline"] is True
+    oof[training.folds[1][1]] = np.eye(10, dtype=np.float32)[3]
+    assert session.reached(training, oof)["beats_baseline"] is False
+
+
+@pytest.mark.parametrize("metric", metrics.METRICS)
+def test_a_score_is_compared_with_that_of_the_best_constant_prediction(metric):
+    rng = np.random.default_rng(0)
+    labels = rng.choice(5, 1000, p=[0.6, 0.1, 0.1, 0.1, 0.1])
+    right = np.full((1000, 5), 0.02)
+    right[np.arange(1000), np.where(rng.random(1000) < 0.8, labels, rng.integers(0, 5, 1000))] = 0.92
+    shares = np.tile(np.bincount(labels) / 1000, (1000, 1))
+    noise = np.random.default_rng(1).dirichlet(np.ones(5) * 50, 1000)
+    for probabilities, beats in ((right, True), (shares, False), (noise, False), (np.eye(5)[[0] * 1000], False)):
+        assert metrics.against_baseline(metric, labels, probabilities)["beats_baseline"] is beats
+    few = metrics.against_baseline(metric, labels[:50], right[:50])
+    assert few["beats_baseline"] is None
+    wanted = {"accuracy": np.mean(labels == 0), "quadratic-weighted-kappa": 0.0}
+    found = metrics.against_baseline(metric, labels, right)["baseline_score"]
+    assert found == pytest.approx(wanted.get(metric, found))
+
+
 def test_a_network_that_predicts_what_is_not_finite_fails(sample):
     network, _ = build(QUICK, sample)
     network.get_layer("logits").bias.assign(np.full(10, np.nan))
@@ -177,11 +233,31 @@ def test_resuming_on_other_data_is_refused(sample, workplace, monkeypatch):
     train("mine", sample, QUICK)
 
 
+@pytest.mark.parametrize("left", ["state", "fold"])
+@pytest.mark.parametrize("field", ["split_seed", "seed"])
+def test_what_is_left_of_another_recipe_is_not_gone_on_from(sample, workplace, monkeypatch, left, field):
+    """`config.yaml` was edited: the same shapes, other rows, and predictions that would count for the wrong images."""
+
+    def unplugged(*arguments):
+        raise Unplugged
+
+    recipe = QUICK.replace(folds=2)
+    with monkeypatch.context() as patched:
+        patched.setattr(*((session, "_metrics") if left == "fold" else (session, "_predicted")), unplugged)
+        with pytest.raises(Unplugged):
+            train("mine", sample, recipe)
+    run = tracking.find("mine")
+    run.rewrite_config(run.config().model_copy(update={"recipe": recipe.replace(**{field: 7})}))
+    with pytest.raises(UserError, match=field):
+        start.resume(run, sample)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
         {"devices": "99"},
         {"devices": "3", "batch_size": 128},
+        {"devices": "2", "batch_size": 500, "validation_share": 0.0375},  # 231 of the images train
         {"model": "resnet_smal"},
         {"options": {"depth": 3}},
         {"options": {"dropout": 0.5}},
@@ -426,6 +502,21 @@ def test_what_the_first_weights_have_seen_is_inherited(sample, workplace):
     assert metrics.seen == ["mnist"]
     _, by_file = train("third", sample, QUICK.replace(weights=str(second.network_path(0))))
     assert by_file.seen == ["mnist"]
+
+
+def test_a_network_that_unpacks_to_far_more_than_it_has_is_not_unpacked(tmp_path):
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    network.save(tmp_path / "whole.keras")
+    with zipfile.ZipFile(tmp_path / "whole.keras") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    for name, method in (("packed", zipfile.ZIP_DEFLATED), ("bomb", zipfile.ZIP_DEFLATED)):
+        more = bytes(100_000_000) if name == "bomb" else b""
+        with zipfile.ZipFile(tmp_path / f"{name}.keras", "w", method) as archive:
+            for part, content in parts.items():
+                archive.writestr(part, content + more)
+    assert transfer.load(tmp_path / "packed.keras").count_params() == network.count_params()
+    with pytest.raises(UserError, match=r"bomb\.keras.* GB"):
+        transfer.load(tmp_path / "bomb.keras")
 
 
 def test_a_network_from_elsewhere_cannot_bring_code_along(tmp_path):

@@ -65,9 +65,15 @@ def changed(network, start):
     }
 
 
-def test_first_the_head_learns_then_the_last_block(sample, source):
+@pytest.fixture(scope="module")
+def whole(sample, source):
+    """A training that nothing interrupted: the network, its first weights and its history."""
+    return trained(RECIPE.replace(weights=source), sample)
+
+
+def test_first_the_head_learns_then_the_last_block(sample, source, whole):
     recipe = RECIPE.replace(weights=source)
-    network, start, history = trained(recipe, sample)
+    network, start, history = whole
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]
     assert np.diff([row["seconds"] for row in history]).min() > 0
     new = {"block1_conv1", "logits"}
@@ -88,26 +94,25 @@ class Unplugged(Exception):
     pass
 
 
-@pytest.mark.parametrize("epoch", [1, 2, 3])
-def test_a_training_broken_within_or_between_stages_ends_as_an_unbroken_one(
-    sample, source, tmp_path, monkeypatch, epoch
+def test_a_training_broken_within_and_between_stages_ends_as_an_unbroken_one(
+    sample, source, whole, tmp_path, monkeypatch
 ):
-    recipe = RECIPE.replace(weights=source)
-    whole, _, history = trained(recipe, sample)
+    recipe, paths = RECIPE.replace(weights=source), fit.CheckpointPaths(tmp_path / "state.npz", tmp_path / "best.keras")
+    network, _, history = whole
     original = checkpoint.save
+    for epoch in (1, 2, 3):
 
-    def save_and_break(path, model, progress):
-        original(path, model, progress)
-        if len(progress["history"]) == epoch:
-            raise Unplugged
+        def save_and_break(path, model, progress, epoch=epoch):
+            original(path, model, progress)
+            if len(progress["history"]) == epoch:
+                raise Unplugged
 
-    monkeypatch.setattr(checkpoint, "save", save_and_break)
-    paths = fit.CheckpointPaths(tmp_path / "state.npz", tmp_path / "best.keras")
-    with pytest.raises(Unplugged):
-        trained(recipe, sample, paths)
+        monkeypatch.setattr(checkpoint, "save", save_and_break)
+        with pytest.raises(Unplugged):
+            trained(recipe, sample, paths)
     monkeypatch.undo()
     resumed, _, resumed_history = trained(recipe, sample, paths)
-    for one, two in zip(whole.weights, resumed.weights, strict=True):
+    for one, two in zip(network.weights, resumed.weights, strict=True):
         np.testing.assert_array_equal(convert(one), convert(two))
     for row, again in zip(history, resumed_history, strict=True):
         assert {**row, "seconds": 0} == {**again, "seconds": 0}

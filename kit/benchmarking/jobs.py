@@ -39,6 +39,8 @@ class Measured:
         parameters: of the network.
         precision: of the arithmetic.
         hardware: processor, accelerator and versions.
+        metric: by what the competition scores.
+        score: after the last epoch by this metric, where it is another than accuracy.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Measured:
     parameters: int
     precision: str
     hardware: dict
+    metric: str = "accuracy"
+    score: float | None = None
 
     @property
     def seconds(self) -> float:

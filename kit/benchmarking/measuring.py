@@ -70,4 +70,6 @@ def _recipe(dataset, job: Job, recipe: Recipe) -> Measured:
         parameters=network.count_params(),
         precision=training.recipe.precision,
         hardware=devices.hardware(),
+        metric=dataset.competition.metric,
+        score=history[-1].get({"accuracy": "", "log-loss": "val_loss"}.get(dataset.competition.metric, "val_score")),
     )

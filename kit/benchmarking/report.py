@@ -35,11 +35,12 @@ def text(results: Sequence[Measured], target: float, within: float) -> str:
         target: the accuracy (0–1) whose time is asked for.
         within: the seconds of fit at which the accuracy is asked for.
     """
-    reached = [["network", "n", "accuracy, %", "fit, s", f"s to {target:.1%}", f"% at {within:g} s"]]
+    named = _named(results)
+    reached = [["network", "n", *named, "accuracy, %", "fit, s", f"s to {target:.1%}", f"% at {within:g} s"]]
     costs = [["network", "start, s", "training/s", "inference/s", "memory, MB", "parameters", "precision"]]
     for name, same in _by_name(results).items():
         cells = _cells(same, target, within)
-        reached.append([name, *(cells[key] for key in ("n", "accuracy", "fit", "target", "within"))])
+        reached.append([name, *(cells[key] for key in ("n", *named, "accuracy", "fit", "target", "within"))])
         mean = {key: cells[key].partition(" ±")[0] for key in ("start", "training", "inference", "memory")}
         costs.append([name, *mean.values(), cells["parameters"], cells["precision"]])
     notes = (
@@ -52,7 +53,8 @@ def text(results: Sequence[Measured], target: float, within: float) -> str:
 def markdown(results: Sequence[Measured], target: float, within: float) -> str:
     """Return one table in Markdown, and the hardware below it; arguments as for `text`."""
     header = [
-        "network", "n", "validation accuracy, %", "fit, s", f"s to {target:.1%}", f"accuracy at {within:g} s, %",
+        "network", "n", *_named(results), "validation accuracy, %", "fit, s",
+        f"s to {target:.1%}", f"accuracy at {within:g} s, %",
         "start, s", "training, images/s", "inference, images/s", "peak memory, MB", "parameters", "precision",
     ]  # fmt: skip
     rows = [header, ["---"] * len(header)]
@@ -71,12 +73,15 @@ def write_csv(path: pathlib.Path, competition: str, results: Sequence[Measured])
     """Write a row for each epoch of each training."""
     memory = io.StringIO()
     table = csv.writer(memory, lineterminator="\n")
-    table.writerow(COLUMNS)
+    table.writerow([*COLUMNS, *(f"last_{name}" for name in _named(results))])
     for one in results:
+        last = [round(one.score, 6) if one.score is not None else "" for _ in _named(results)]
         rest = [one.start_seconds, one.training_speed, one.inference_speed, one.peak_memory, one.parameters]
         for epoch, (seconds, accuracy) in enumerate(one.epochs, 1):
             row = [competition, one.name, one.seed, epoch, round(seconds, 3), round(accuracy, 6)]
-            table.writerow([*row, *(round(value, 3) if value else "" for value in rest), one.precision, hardware(one)])
+            table.writerow(
+                [*row, *(round(value, 3) if value else "" for value in rest), one.precision, hardware(one), *last]
+            )
     files.write_text(path, memory.getvalue())
 
 
@@ -97,6 +102,11 @@ def write_figure(path: pathlib.Path, competition: str, results: Sequence[Measure
         fresh.write_bytes(style.png(figures.accuracy_against_seconds(table, competition)))
 
 
+def _named(results: Sequence[Measured]) -> list[str]:
+    """The metric that the competition scores by, where it is another than accuracy."""
+    return [] if results[0].metric == "accuracy" else [results[0].metric]
+
+
 def _by_name(results: Sequence[Measured]) -> dict[str, list[Measured]]:
     return {name: [one for one in results if one.name == name] for name in dict.fromkeys(one.name for one in results)}
 
@@ -108,6 +118,7 @@ def _cells(same: Sequence[Measured], target: float, within: float) -> Mapping[st
     memory = [one.peak_memory / 1e6 for one in same if one.peak_memory]
     return {
         "n": str(len(same)),
+        **{name: _mean([one.score for one in same if one.score is not None], 4) for name in _named(same)},
         "accuracy": _mean([100 * one.accuracy for one in same], 2),
         "fit": _mean([one.seconds for one in same], 1),
         "target": _of_all(reached, same, 1) or "never",
@@ -115,7 +126,7 @@ def _cells(same: Sequence[Measured], target: float, within: float) -> Mapping[st
         "start": _mean([one.start_seconds for one in same], 1),
         "training": _mean([one.training_speed for one in same], 0),
         "inference": _mean([one.inference_speed for one in same], 0),
-        "memory": _mean(memory, 0) if memory else "not known",
+        "memory": _mean(memory, 0),
         "parameters": f"{same[0].parameters:,}",
         "precision": "/".join(sorted({one.precision for one in same})),
     }
@@ -129,7 +140,9 @@ def _of_all(values: Sequence[float], same: Sequence[Measured], digits: int) -> s
 
 
 def _mean(values: Sequence[float], digits: int) -> str:
-    """Mean ± standard deviation (n - 1)."""
+    """Mean ± standard deviation (n - 1); "not known" of nothing."""
+    if not values:
+        return "not known"
     mean = f"{statistics.fmean(values):,.{digits}f}"
     return f"{mean} ± {statistics.stdev(values):,.{digits}f}" if len(values) > 1 else mean
 

@@ -1,7 +1,7 @@
 """Runs side by side: all of them as a table, some of them against each other.
 
 kit.runs.table("digit-recognizer")     a pandas DataFrame, a row a run
-kit.runs.compare("fast-1", "slow-1")   recipe differences, McNemar's tests, learning curves
+kit.runs.compare("fast-1", "slow-1")   recipe differences, tests of significance, learning curves
 """
 
 from kit import lazy_imports

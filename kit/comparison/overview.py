@@ -43,21 +43,31 @@ COLUMNS = {
     "differs": "what differs from the recipe that the network's name stands for, as field=value",
     "state": "complete, trained (figures or CSV are missing), begun or damaged",
     "begun": "when, by the time of its config.yaml",
-    "note": "of an unfinished run the command that goes on with it, of a damaged one what is damaged",
+    "note": "of an unfinished run the command that goes on with it, of a damaged one what is damaged, of one that has "
+    "learned nothing by how much",
 }
 """What the columns of `table` hold."""
-SORTS = {"accuracy": False, "seconds": True, "name": True, "time": False, "score": False}
-"""What `kit.runs --sort` takes, and whether the smallest comes first."""
-_SORTED_BY = {"time": "begun", "score": "public_score"}
+SORTS = {
+    "metric": ("score", False),
+    "accuracy": ("accuracy", False),
+    "seconds": ("seconds", True),
+    "name": ("name", True),
+    "time": ("begun", False),
+    "score": ("public_score", False),
+}
+"""What `kit.runs --sort` takes: the column, and whether the smallest comes first where higher is not better."""
+SCORES = ("metric", "score")
+"""Of these, what competitions score by: lower is better for some."""
 
 
-def table(competition: str | None = None, pattern: str | None = None, sort: str = "accuracy") -> "pd.DataFrame":
+def table(competition: str | None = None, pattern: str | None = None, sort: str = "metric") -> "pd.DataFrame":
     """Return the runs as a table, a row a run; unfinished and damaged ones are there too.
 
     Args:
         competition: whose runs; None for all competitions that have some.
         pattern: the names that are meant, such as `resnet_*`, or `COMPETITION/NAME`; None for all.
-        sort: by what, one of SORTS; the best, fastest, first or newest on top, unknown values at the end.
+        sort: by what, one of SORTS: by the competition's metric, accuracy, seconds, name, time or public score; the
+            best, fastest, first or newest on top, unknown values at the end.
 
     Returns:
         Columns as in COLUMNS; missing values are None or NaN. A damaged ledger is a warning, and no run has a score.
@@ -89,18 +99,14 @@ def collect(competition: str | None, pattern: str | None, sort: str) -> tuple["p
         ("accuracy", "standard_error", "score", "score_error", "log_loss", "seconds", "public_score"), "float64"
     )
     frame = frame.astype(kinds)
-    frame = frame.sort_values("begun", ascending=False, kind="stable")
-    frame = frame.sort_values(
-        _SORTED_BY.get(sort, sort), ascending=SORTS[sort], na_position="last", kind="stable", ignore_index=True
-    )
-    if sort == "accuracy" and not frame.empty and set(frame["metric"].dropna()) - {"accuracy"}:
-        gains = [
-            named(metric).gain(score) if isinstance(metric, str) else float("nan")
-            for metric, score in zip(frame["metric"], frame["score"], strict=True)
-        ]
-        order = pd.Series(gains).sort_values(ascending=False, na_position="last", kind="stable").index
-        frame = frame.loc[order].reset_index(drop=True)
-    return frame, scores.problem
+    frame = frame.sort_values("begun", ascending=False, kind="stable", ignore_index=True)
+    column, ascending = SORTS[sort]
+    values = frame[column]
+    if sort in SCORES:
+        known = [named(metric) if isinstance(metric, str) else None for metric in frame["metric"]]
+        values = values * [-1 if metric and not metric.higher_is_better else 1 for metric in known]
+    order = values.sort_values(ascending=ascending, na_position="last", kind="stable").index
+    return frame.loc[order].reset_index(drop=True), scores.problem
 
 
 def matching(competition: str | None, pattern: str | None) -> list[Run]:
@@ -177,6 +183,7 @@ def _reached(run: Run) -> dict[str, Any]:
         "score_error": metrics.score_error,
         "log_loss": metrics.validation_log_loss,
         "seconds": metrics.fit_seconds,
+        "note": f"it has learned nothing: its {metrics.shortfall}" if metrics.shortfall else None,
     }
 
 

@@ -30,14 +30,17 @@ class RunComparison:
         metrics: theirs, by name.
         differences: a row a field in which the runs differ, a column a run; None where a run has no such field.
         tests: a row a pair. Columns: first, second; images, that both predicted out of fold; accuracy_first,
-            accuracy_second, on these; gained, lost: images that only the second, only the first gets right; p_value:
-            how often two equally good runs would differ at least so much (McNemar's exact test), NaN without images.
+            accuracy_second, on these; score_first, score_second: the same by `metric`; gained, lost: images that only
+            the second, only the first gets right; p_value: how often two equally good runs would differ in score at
+            least so much (McNemar's exact test of accuracy, a paired bootstrap of other metrics), NaN without images.
+        metric: by what the competition scores.
     """
 
     runs: dict[str, Run]
     metrics: dict[str, Metrics] = field(repr=False)
     differences: pd.DataFrame = field(repr=False)
     tests: pd.DataFrame = field(repr=False)
+    metric: str = "accuracy"
 
     @functools.cached_property
     def histories(self) -> dict[str, pd.DataFrame]:
@@ -58,7 +61,7 @@ class RunComparison:
         from kit import figures
 
         title = f"{len(self.histories)} runs on {next(iter(self.runs.values())).competition}"
-        return figures.learning_curves(self.histories, title) if self.histories else None
+        return figures.learning_curves(self.histories, title, self.metric) if self.histories else None
 
     def text(self, width: int) -> str:
         """Return results, differences and tests as text, its tables at most `width` places wide."""
@@ -72,11 +75,26 @@ class RunComparison:
         return [
             Column("run", list(self.runs), 9, shortest=12),
             Column("network", [one.model for one in found], 3, shortest=8),
-            Column("accuracy", [_percent(one.validation_accuracy, one.standard_error) for one in found], 8, right=True),
-            Column("log-loss", [_number(one.validation_log_loss) for one in found], 5, right=True),
+            *self._scores(found),
             Column("seconds", [f"{one.fit_seconds:,.0f}" for one in found], 6, right=True),
             Column("parameters", [f"{one.parameters:,}" for one in found], 4, right=True),
         ]
+
+    def _scores(self, found: list[Metrics]) -> list[Column]:
+        """What the runs reached: by the competition's metric first."""
+        metric = metrics.named(self.metric)
+        scores = [
+            metric.shown(one.score, one.score_error) if one.score is not None and one.metric == metric.name else "none"
+            for one in found
+        ]
+        others = {
+            "accuracy": [
+                "none" if one.validation_accuracy is None else f"{one.validation_accuracy:.2%}" for one in found
+            ],
+            "log-loss": ["" if one.validation_log_loss is None else f"{one.validation_log_loss:.4f}" for one in found],
+        }
+        rest = [Column(name, cells, 5, right=True) for name, cells in others.items() if name != metric.name]
+        return [Column(metric.name, scores, 8, right=True), *rest]
 
     def _differing(self) -> list[Column]:
         columns = [Column("field", list(self.differences.index), 99)]
@@ -92,6 +110,12 @@ class RunComparison:
         def cells(form: str) -> list[str]:
             return [form.format(**test) if known else "" for test, known in zip(tests, compared, strict=True)]
 
+        metric = metrics.named(self.metric)
+        scores = [
+            f"{metric.shown(test['score_first'])} → {metric.shown(test['score_second'])}" if known else ""
+            for test, known in zip(tests, compared, strict=True)
+        ]
+        by = "McNemar's test" if metric.name == "accuracy" else "a paired bootstrap"
         verdicts = [
             ("more than luck" if test["p_value"] < metrics.SIGNIFICANT else "may be luck") if known else "no images"
             for test, known in zip(tests, compared, strict=True)
@@ -99,18 +123,19 @@ class RunComparison:
         return [
             Column("from", [test["first"] for test in tests], 9, shortest=12),
             Column("to", [test["second"] for test in tests], 9, shortest=12),
-            Column("accuracy", cells("{accuracy_first:.2%} → {accuracy_second:.2%}"), 6, right=True),
+            Column(metric.name, scores, 6, right=True),
             Column("images", cells("{images:,}"), 3, right=True),
             Column("gained / lost", cells("{gained:,} / {lost:,}"), 5, right=True),
             Column("p", cells("{p_value:.2g}"), 7, right=True),
-            Column("by McNemar's test", verdicts, 8),
+            Column(f"by {by}", verdicts, 8),
         ]
 
     def _doubts(self) -> str:
         chosen = [name for name, one in self.metrics.items() if one.selected_on_validation]
         if not chosen:
             return ""
-        return f"The same images chose the epoch of {', '.join(chosen)}: that accuracy is a little too high."
+        too = metrics.named(self.metric).too_good
+        return f"The same images chose the epoch of {', '.join(chosen)}: that {self.metric} is a little too {too}."
 
 
 def compare(*runs: "Run | str", competition: str | None = None, data_dir: str | None = None) -> RunComparison:
@@ -137,11 +162,12 @@ def compare(*runs: "Run | str", competition: str | None = None, data_dir: str | 
     for name, run in found.items():
         if reached[name].data_fingerprint != configs[name].data.fingerprint:
             raise UserError(f"{run.folder}: config.yaml and metrics.json are of different data; train the run again.")
-    labels = loaders.load_for(configs[first].data, data_dir).train_labels
+    dataset = loaders.load_for(configs[first].data, data_dir)
+    labels, metric = dataset.train_labels, dataset.competition.metric
     probabilities = {name: _probabilities(run, labels) for name, run in found.items()}
-    tests = [_test(one, other, probabilities, labels) for one, other in itertools.combinations(found, 2)]
+    tests = [_test(one, other, probabilities, labels, metric) for one, other in itertools.combinations(found, 2)]
     differing = pd.DataFrame.from_dict(differences.between(configs), orient="index", columns=list(found), dtype=object)
-    return RunComparison(found, reached, differing, pd.DataFrame(tests))
+    return RunComparison(found, reached, differing, pd.DataFrame(tests), metric)
 
 
 def draw(comparison: RunComparison, path: pathlib.Path) -> bool:
@@ -185,29 +211,24 @@ def _probabilities(run: Run, labels: np.ndarray) -> np.ndarray:
     return probabilities
 
 
-def _test(first: str, second: str, probabilities: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, object]:
+def _test(
+    first: str, second: str, probabilities: dict[str, np.ndarray], labels: np.ndarray, metric: str
+) -> dict[str, object]:
     one, other = probabilities[first], probabilities[second]
     both = ~(np.isnan(one).any(axis=1) | np.isnan(other).any(axis=1))
     row: dict[str, object] = {"first": first, "second": second, "images": int(both.sum())}
     if not both.any():
-        nothing = dict.fromkeys(("accuracy_first", "accuracy_second", "p_value"), float("nan"))
+        numbers = ("accuracy_first", "accuracy_second", "score_first", "score_second", "p_value")
+        nothing = dict.fromkeys(numbers, float("nan"))
         return row | nothing | {"gained": 0, "lost": 0}
     one, other, true = one[both], other[both], labels[both]
-    test = metrics.mcnemar(true, one, other)
+    test, score = metrics.compare(metric, true, one, other), metrics.named(metric).score
     return row | {
         "accuracy_first": metrics.accuracy(true, one),
         "accuracy_second": metrics.accuracy(true, other),
+        "score_first": score(true, one),
+        "score_second": score(true, other),
         "gained": test.gained,
         "lost": test.lost,
         "p_value": test.p_value,
     }
-
-
-def _percent(share: float | None, error: float | None) -> str:
-    if share is None:
-        return "none"
-    return f"{share:.2%}" + ("" if error is None else f" ± {100 * error:.2f}")
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"

@@ -56,6 +56,7 @@ def columns_of(runs: "pd.DataFrame") -> list[Column]:
     """Return what is shown of each run, in the order of reading."""
     rows: list[dict[str, Any]] = runs.astype(object).where(runs.notna(), None).to_dict("records")  # type: ignore
     others = sorted({row["metric"] for row in rows if row["metric"]} - {"accuracy"})
+    log_loss = Column("log-loss", [_number(row["log_loss"], ".4f") for row in rows], 1, right=True)
     return [
         Column("run", [row["name"] for row in rows], 9, shortest=24),
         Column("network", [row["network"] or "" for row in rows], 6, shortest=10),
@@ -63,7 +64,7 @@ def columns_of(runs: "pd.DataFrame") -> list[Column]:
         Column("folds", [_number(row["folds"], "d") for row in rows], 2, right=True),
         *([Column(" or ".join(others), [_score(row) for row in rows], 9, right=True)] if others else []),
         Column("accuracy", [_accuracy(row) for row in rows], 8, right=True),
-        Column("log-loss", [_number(row["log_loss"], ".4f") for row in rows], 1, right=True),
+        *([] if others == ["log-loss"] else [log_loss]),
         Column("seconds", [_number(row["seconds"], ",.0f") for row in rows], 4, right=True),
         Column("public", [_number(row["public_score"], ".5f") for row in rows], 7, right=True),
         Column("differs from its recipe", [row["differs"] or "" for row in rows], 5, shortest=16),

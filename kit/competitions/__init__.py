@@ -53,7 +53,7 @@ def get(name: str) -> Competition:
     own = next((one for one in found if one.casefold() == str(name).casefold()), None)
     if own is None:
         raise UserError(
-            f"unknown competition {name!r}; known: {', '.join(names())}.{nearest(name, found)} "
+            f"unknown competition {str(name)[:100]!r}; known: {', '.join(names())}.{nearest(str(name)[:100], found)} "
             "`python -m kit.new NAME` adds one."
         )
     path = (found[own] / folders.FACTS).resolve()
@@ -73,6 +73,8 @@ def read(path: pathlib.Path) -> Competition:
     if importlib.util.find_spec(module) is None:
         return found
     code = importlib.import_module(module)
+    if not hasattr(code, Competition.FROM_CODE[0].upper()):  # a module of this package, and no competition's
+        return found
     return dataclasses.replace(found, **{name: getattr(code, name.upper()) for name in Competition.FROM_CODE})
 
 

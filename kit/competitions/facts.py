@@ -8,9 +8,10 @@ import pydantic
 from pydantic.dataclasses import dataclass
 
 from kit import metrics
+from kit.competitions import folders
 from kit.errors import UserError
 
-Name = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,99}$")]
+Name = Annotated[str, pydantic.Field(pattern=f"^{folders.NAME.pattern}$")]
 Text = Annotated[str, pydantic.Field(min_length=1, max_length=500)]
 Side = Annotated[int, pydantic.Field(ge=1, le=4096)]
 CONFIG = pydantic.ConfigDict(extra="forbid", coerce_numbers_to_str=True)
@@ -90,7 +91,8 @@ class LabelledImages:
 
     Attributes:
         labels: the CSV's name.
-        id_column, label_column: two of its columns.
+        id_column, label_column: two of its columns. An empty `label_column` means that there is a column a class, named
+            as the label, with 1 for the class that an image is of.
         train, test, sample_submission: as in `ClassFolders`.
     """
 
@@ -99,7 +101,7 @@ class LabelledImages:
     labels: Text
     sample_submission: Text
     id_column: Text = "id"
-    label_column: Text = "label"
+    label_column: str = "label"
     layout: Literal["labelled-images"] = "labelled-images"
 
 
@@ -178,8 +180,8 @@ class Competition:
                 raise UserError(f"{field}: one for each of the {classes} classes is needed, no two the same.")
         if self.predicts == "probability" and (classes != 2 or self.probability_of not in self.class_names):
             raise UserError(
-                f"probability_of: {self.probability_of!r} is not one of the two classes "
-                f"({', '.join(self.class_names[:5])})."
+                f"probability_of: {self.probability_of[:60]!r} is not one of the two classes "
+                f"({', '.join(name[:60] for name in self.class_names[:5])})."
             )
         if self.predicts != "probabilities" and not self.label_column:
             raise UserError("label_column: is missing.")

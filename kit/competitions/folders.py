@@ -5,8 +5,11 @@ The user's own is `KIT_CONFIGS`, else `configs` in the current folder. It goes f
 
 import os
 import pathlib
+import re
 
 FACTS = "competition.yaml"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
+"""What Kaggle's names of competitions look like; a folder that is called otherwise holds none."""
 _PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 
 
@@ -37,7 +40,7 @@ def with_facts() -> dict[str, pathlib.Path]:
     found: dict[str, pathlib.Path] = {}
     for place in every():
         for name in _listed(place):
-            if (place / name / FACTS).is_file():
+            if NAME.fullmatch(name) and (place / name / FACTS).is_file():
                 found.setdefault(name, place / name)
     return found
 

@@ -1,5 +1,6 @@
 """The run that an ensemble leaves, like any training's: it can be submitted, evaluated and joined again."""
 
+import sys
 from typing import Any, cast
 
 import numpy as np
@@ -8,9 +9,9 @@ from kit import figures, submission, tracking
 from kit.ensemble import report, scoring
 from kit.ensemble.averaging import Mean
 from kit.ensemble.base import Ensemble
-from kit.ensemble.members import Members
+from kit.ensemble.members import Members, warn_of_doubles
 from kit.errors import UserError
-from kit.metrics import accuracy, competition_score, log_loss
+from kit.metrics import accuracy, against_baseline, competition_score, log_loss, named
 from kit.tracking import Config, EnsembleConfig, MemberMetrics, Metrics, Run
 
 NESTED_FOLDS = 5
@@ -40,10 +41,13 @@ def join(run: Run, members: Members, method: str, estimator: Ensemble, seed: int
             probabilities are damaged.
     """
     check(members)
+    warn_of_doubles(members.runs)
     test = members.test()
     fitted, nested = score(members, method, estimator, seed)
     with run.begin(config(members, method, fitted, seed), "restart", unique) as begun:
-        write(begun, members, fitted, nested, test, seed)
+        reached = write(begun, members, fitted, nested, test, seed)
+    if reached.shortfall:
+        print(f"warning: {begun.name} has learned nothing: its {reached.shortfall}.", file=sys.stderr, flush=True)
     return begun
 
 
@@ -135,10 +139,14 @@ def _metrics(members: Members, fitted: Ensemble, nested: np.ndarray, test: np.nd
     seconds = sum(own.fit_seconds for own in members.metrics)
     images = sum(own.fit_seconds * own.images_per_second for own in members.metrics)
     weights = getattr(fitted, "weights_", None)
+    metric = named(dataset.competition.metric)
     fields: dict[str, Any] = {}
+    folds: list[np.ndarray] = []
     if members.folds:
         fold = scoring.fold_of_each(labels, nested_folds(members), seed)
-        fields["fold_accuracies"] = [accuracy(labels[fold == one], nested[fold == one]) for one in range(members.folds)]
+        folds = [np.flatnonzero(fold == one) for one in range(members.folds)]
+        fields["fold_accuracies"] = [accuracy(labels[rows], nested[rows]) for rows in folds]
+    fields |= competition_score(metric.name, labels, nested, folds)
     if dataset.test_labels is not None:
         fields["test_accuracy"] = accuracy(dataset.test_labels, test)
     return Metrics(
@@ -155,7 +163,7 @@ def _metrics(members: Members, fitted: Ensemble, nested: np.ndarray, test: np.nd
         validation_accuracy=accuracy(labels, nested),
         validation_log_loss=log_loss(labels, nested),
         validation_images=len(labels),
-        **competition_score(dataset.competition.metric, labels, nested),
+        **against_baseline(dataset.competition.metric, labels, nested),
         selected_on_validation=any(own.selected_on_validation for own in members.metrics),
         fit_seconds=round(seconds, 3),
         images_per_second=round(images / seconds, 1) if seconds else 0.0,
@@ -164,7 +172,7 @@ def _metrics(members: Members, fitted: Ensemble, nested: np.ndarray, test: np.nd
             name: MemberMetrics(
                 validation_accuracy=accuracy(labels, own),
                 validation_log_loss=log_loss(labels, own),
-                validation_score=competition_score(dataset.competition.metric, labels, own).get("validation_score"),
+                validation_score=None if metric.name == "accuracy" else metric.score(labels, own),
                 weight=None if weights is None else float(weights[number]),
             )
             for number, (name, own) in enumerate(zip(members.names, members.oof, strict=True))
@@ -193,11 +201,13 @@ def place(competition: str, name: str) -> Run:
     """Return the run that an ensemble called `name` will be.
 
     Raises:
-        UserError: it is complete already, is not an ensemble's, or `name` cannot name a run.
+        UserError: it is complete already, is not an ensemble's, or `name` cannot name a run, or it cannot be written.
+        Failure: the disk is full.
     """
     run = tracking.place(competition, name)
     if run.state == "complete":
         raise UserError(f"{run.folder} exists already; take another --name, or remove it.")
     if run.state != "absent" and run.config().kind != "ensemble":
         raise UserError(f"{run.folder} was begun and is not finished; take another --name.")
+    run.check_writable()
     return run

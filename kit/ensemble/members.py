@@ -2,6 +2,9 @@
 
 import fnmatch
 import functools
+import itertools
+import pathlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +13,7 @@ import numpy as np
 from kit import loaders, metrics, tracking
 from kit.errors import UserError
 from kit.loaders import Dataset
-from kit.tracking import Metrics, Run
+from kit.tracking import Metrics, Run, Snapshot
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,18 @@ class Members:
         """Each member's accuracy on `rows`, (members,) of 0…1."""
         return (self.predicted == self.labels).mean(axis=1)
 
+    @functools.cached_property
+    def gains(self) -> np.ndarray:
+        """Each member's score on `rows` by the competition's metric, (members,); higher is better."""
+        metric = metrics.named(self.dataset.competition.metric)
+        if metric.name == "accuracy":
+            return self.accuracies
+        return np.array([metric.gain(metric.score(self.labels, own)) for own in self.oof])
+
     @property
     def best(self) -> int:
         """The number of the best member by the competition's metric; of equals, the first."""
-        metric = metrics.named(self.dataset.competition.metric)
-        if metric.name == "accuracy":
-            return int(self.accuracies.argmax())
-        return int(np.argmax([metric.gain(metric.score(self.labels, own)) for own in self.oof]))
+        return int(self.gains.argmax())
 
     @functools.cached_property
     def disagreement(self) -> np.ndarray:
@@ -118,6 +126,42 @@ def match(references: Sequence[str], competition: str | None = None) -> list[Run
                 f"{run.folder} and {run.config().parent} are predictions of the same networks; leave one of them out."
             )
     return members
+
+
+def warn_of_doubles(members: Sequence[Run]) -> None:
+    """Say on stderr which networks count more than once, as two of the runs are, or hold, predictions of theirs."""
+    of_runs = {run.name: networks(run) for run in members if not isinstance(run, Snapshot)}
+    for (one, own), (other, others) in itertools.combinations(of_runs.items(), 2):
+        if shared := sorted(path.name for path in own & others):
+            some = ", ".join(shared[:3]) + (" …" if len(shared) > 3 else "")
+            print(f"warning: {one} and {other} both hold {some}, which so counts twice.", file=sys.stderr)
+
+
+def networks(run: Run) -> set[pathlib.Path]:
+    """Return the folders of the trainings whose networks a run's predictions come from, as far as they lie beside it.
+
+    That is its own folder; of one that predicted again its parent's; of an ensemble those of its members.
+    """
+    beside = run.folder.resolve().parent
+    found, known, open_ = set(), set(), [run.folder.resolve()]
+    while open_:
+        folder = open_.pop()
+        known.add(folder)
+        names = _made_of(Run(folder))
+        found |= set() if names else {folder}
+        open_ += {beside / name for name in names} - known
+    return found
+
+
+def _made_of(run: Run) -> list[str]:
+    """The names of the runs whose predictions a run's are; none for a training, and where that cannot be read."""
+    try:
+        config = run.config()
+    except UserError:
+        return []
+    if config.ensemble is None:
+        return [config.parent] if config.parent else []
+    return [name.rpartition(Snapshot.NUMBERED)[0] or name for name in config.ensemble.members]
 
 
 def gather(references: Sequence[str], competition: str | None = None, data_dir: str | None = None) -> Members:

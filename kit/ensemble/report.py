@@ -5,12 +5,15 @@ import numpy as np
 from kit import metrics
 from kit.ensemble.members import Members
 
+SHOWN = ("accuracy", "log-loss")  # of every member and ensemble, whatever the competition scores by
 MOST_LINES = 20  # members in the table
 WIDEST_MATRIX = 8  # members in the table of disagreements
 
 
 def table(members: Members, weights: np.ndarray | None, joined: dict[str, np.ndarray]) -> str:
-    """Return accuracy and log-loss of every member and of `joined`, a line each, the best members first.
+    """Return the scores of every member and of `joined`, a line each, the best members first.
+
+    These are accuracy and log-loss, and before them the metric that the competition scores by, where it is another.
 
     Args:
         members: what was joined.
@@ -18,22 +21,17 @@ def table(members: Members, weights: np.ndarray | None, joined: dict[str, np.nda
         joined: out-of-fold probabilities (n, classes) of the plain mean and of the ensemble, by name.
     """
     labels = members.labels
-    order = np.argsort(-members.accuracies, kind="stable")
+    metric = metrics.named(members.dataset.competition.metric)
+    order = np.argsort(-members.gains, kind="stable")
     width = max(map(len, [*members.names, *joined]))
-    lines = [f"{'run':<{width}}  accuracy  log-loss{'' if weights is None else '  weight'}"]
+    first = "" if metric.name in SHOWN else f"  {metric.name}"
+    lines = [f"{'run':<{width}}{first}  accuracy  log-loss{'' if weights is None else '  weight'}"]
     for number in order[:MOST_LINES]:
         share = "" if weights is None else f"  {weights[number]:6.3f}"
-        lines.append(_line(members.names[number], width, members.oof[number], labels) + share)
+        lines.append(_line(members.names[number], width, members.oof[number], labels, metric) + share)
     if len(order) > MOST_LINES:
         lines.append(f"… and {len(order) - MOST_LINES} more; metrics.json has them all")
-    lines += [_line(name, width, probabilities, labels) for name, probabilities in joined.items()]
-    metric = metrics.named(members.dataset.competition.metric)
-    if metric.name != "accuracy":
-        scored = {members.names[members.best]: members.oof[members.best], **joined}
-        lines.append("")
-        for name, probabilities in scored.items():
-            shown = metric.shown(metric.score(labels, probabilities), metric.error(labels, probabilities))
-            lines.append(f"{metric.name}: {name} {shown}")
+    lines += [_line(name, width, probabilities, labels, metric) for name, probabilities in joined.items()]
     return "\n".join(lines)
 
 
@@ -45,21 +43,24 @@ def comparison(members: Members, nested: np.ndarray, mean: np.ndarray | None) ->
         nested: (n, classes), the ensemble's nested out-of-fold probabilities.
         mean: (n, classes), those of the plain mean; None where the ensemble is the plain mean.
     """
-    labels = members.labels
+    labels, metric = members.labels, metrics.named(members.dataset.competition.metric)
     rivals = [(f"the best member ({members.names[members.best]})", members.oof[members.best])]
     if mean is not None:
         rivals.append(("the plain mean", mean))
     lines = []
     for rival, probabilities in rivals:
-        found = metrics.mcnemar(labels, probabilities, nested)
-        points = 100 * (found.gained - found.lost) / len(labels)
+        found = metrics.compare(metric.name, labels, probabilities, nested)
+        if metric.name == "accuracy":
+            ahead = f"{100 * (found.gained - found.lost) / len(labels):+.3f} points"
+        else:
+            ahead = f"{found.difference:+.5f} {metric.name}"
         lines.append(
-            f"against {rival}: {points:+.3f} points ({found.gained} images gained, {found.lost} lost; "
-            f"McNemar's p = {found.p_value:.2g})"
+            f"against {rival}: {ahead} ({found.gained} images gained, {found.lost} lost; "
+            f"{found.test.removesuffix(' test')} p = {found.p_value:.2g})"
         )
         if not found.significant:
             lines.append(f"warning: the difference from {rival} is within noise.")
-        elif found.lost > found.gained:
+        elif metric.gain(found.difference) < 0:
             lines.append(f"warning: this is worse than {rival}.")
     return "\n".join(lines)
 
@@ -89,6 +90,7 @@ def scored_on(members: Members) -> str:
     return f"the {len(members.rows):,} of {every:,} training images that all runs have predicted out of fold"
 
 
-def _line(name, width, probabilities, labels):
+def _line(name, width, probabilities, labels, metric):
     accuracy, loss = metrics.accuracy(labels, probabilities), metrics.log_loss(labels, probabilities)
-    return f"{name:<{width}}  {accuracy:8.3%}  {loss:8.4f}"
+    own = "" if metric.name in SHOWN else f"  {metric.score(labels, probabilities):{len(metric.name)}.4f}"
+    return f"{name:<{width}}{own}  {accuracy:8.3%}  {loss:8.4f}"

@@ -47,9 +47,10 @@ class Evaluation:
 
     @property
     def explained_by(self) -> Run | None:
-        """The run whose networks can say why: itself, or an ensemble's most accurate member that has any beside it."""
-        members = self.run.metrics().members or {}
-        best_first = sorted(members, key=lambda name: -members[name].validation_accuracy)
+        """The run whose networks can say why: itself, or an ensemble's best member that has any beside it."""
+        reached = self.run.metrics()
+        members, gain = reached.members or {}, metrics.named(reached.metric).gain
+        best_first = sorted(members, key=lambda name: -gain(members[name].score))
         parent = self.run.config().parent
         beside = [Run(self.run.folder.resolve().parent / name) for name in [*([parent] if parent else []), *best_first]]
         return next((run for run in (self.run, *beside) if run.network_paths()), None)

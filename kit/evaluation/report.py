@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from kit import figures, files
+from kit import figures, files, metrics
 from kit.evaluation import page, table
 from kit.evaluation.evaluation import Evaluation
 from kit.evaluation.page import Fact, Image, Section, Table
@@ -20,16 +20,17 @@ def check_writable(run: Run) -> None:
     """Check that the run's report can be written, before the work for it.
 
     Raises:
-        OSError: the folder is read-only or the disk full; names the file.
+        UserError: the folder cannot be written; names the file.
+        Failure: the disk is full.
     """
-    files.check_writable(run.folder / NAME, LARGEST)
+    run.check_writable(NAME, LARGEST)
 
 
 def write(evaluation: Evaluation) -> pathlib.Path:
     """Write `report.html` into the run's folder, whole or not at all, and return its path.
 
-    The report explains mistakes by Grad-CAM where the run has networks. For an ensemble it uses those of the most
-    accurate member whose folder is still beside it.
+    The report explains mistakes by Grad-CAM where the run has networks. For an ensemble it uses those of the best
+    member whose folder is still beside it.
 
     Raises:
         OSError: the folder is read-only or the disk full; names the file.
@@ -66,24 +67,33 @@ def _notes(evaluation: Evaluation) -> list[str]:
     notes = []
     if evaluation.dataset.source == "sample":
         notes.append(f"These are sample data, not Kaggle's: {evaluation.dataset.origin}.")
-    if evaluation.run.metrics().selected_on_validation:
-        notes.append(table.SELECTED)
+    if doubt := table.selected(evaluation):
+        notes.append(doubt)
     return notes
 
 
 def _facts(evaluation: Evaluation) -> list[Fact]:
-    scores, metrics = evaluation.scores, evaluation.run.metrics()
+    scores, reached = evaluation.scores, evaluation.run.metrics()
+    metric = metrics.named(evaluation.competition.metric)
     error = f"± {scores.standard_error:.2%} (standard error)"
     facts = [
         Fact("accuracy", f"{scores.accuracy:.2%}", f"{error}; {scores.wrong:,} of {scores.images:,} wrong"),
         Fact("log-loss", f"{scores.log_loss:.4f}", "0 is perfect"),
         Fact("calibration error", f"{scores.calibration_error:.2%}", f"ECE over {BINS} bins of confidence"),
         Fact("images", f"{scores.images:,}", f"of {len(evaluation.dataset.train_labels):,}, predicted out of fold"),
-        Fact("network", metrics.model, f"{metrics.parameters:,} parameters"),
-        Fact("training", f"{metrics.fit_seconds:,.0f} s", f"{metrics.images_per_second:,.0f} images per second"),
+        Fact("network", reached.model, f"{reached.parameters:,} parameters"),
+        Fact("training", f"{reached.fit_seconds:,.0f} s", f"{reached.images_per_second:,.0f} images per second"),
     ]
-    if folds := metrics.fold_accuracies:
-        facts.insert(1, Fact("folds", f"{len(folds)}", f"accuracies from {min(folds):.2%} to {max(folds):.2%}"))
+    if metric.name != "accuracy":
+        score = metric.score(evaluation.labels, evaluation.probabilities)
+        spread = metric.error(evaluation.labels, evaluation.probabilities)
+        facts = [fact for fact in facts if fact.name != metric.name]
+        facts.insert(0, Fact(metric.name, f"{score:.4f}", f"± {spread:.4f} (standard error); by which Kaggle scores"))
+    folds = reached.fold_accuracies if metric.name == "accuracy" else reached.fold_scores
+    if folds:
+        what = "accuracies" if metric.name == "accuracy" else metric.name
+        lowest, highest = metric.shown(min(folds)), metric.shown(max(folds))
+        facts.insert(1, Fact("folds", f"{len(folds)}", f"{what} from {lowest} to {highest}"))
     return facts
 
 
@@ -140,7 +150,7 @@ def _explained(evaluation: Evaluation) -> Section | None:
     network = transfer.load_classifier(run.network_paths()[0], evaluation.competition)
     predicted = evaluation.probabilities[worst].argmax(axis=1)
     pairs = [f"{names[true]} mistaken for {names[other]}" for true, other in zip(labels, predicted, strict=True)]
-    owner = "this run" if run == evaluation.run else f"{run.name}, the most accurate member that has networks"
+    owner = "this run" if run == evaluation.run else f"{run.name}, the best member that has networks"
     return Section(
         "Grad-CAM of mistakes",
         Image(
@@ -190,32 +200,34 @@ def _calibration(evaluation: Evaluation) -> Section:
 
 
 def _members(evaluation: Evaluation) -> Section | None:
-    members = evaluation.run.metrics().members
+    members, metric = evaluation.run.metrics().members, metrics.named(evaluation.run.metrics().metric)
     if not members:
         return None
+    named = () if metric.name in ("accuracy", "log-loss") else (metric.name,)
     rows = [
         (
             name,
+            *(metric.shown(member.score) for _ in named),
             f"{member.validation_accuracy:.2%}",
             f"{member.validation_log_loss:.4f}",
             "" if member.weight is None else f"{member.weight:.3f}",
         )
         for name, member in members.items()
     ]
-    columns = ("member", "accuracy", "log-loss", "weight")
+    columns = ("member", *named, "accuracy", "log-loss", "weight")
     return Section("Members", table=Table("members of the ensemble", columns, rows))
 
 
 def _training(evaluation: Evaluation) -> Section | None:
     if not (evaluation.run.folder / "history.csv").exists():
         return None
-    history = evaluation.run.history
+    history, metric = evaluation.run.history, evaluation.competition.metric
     return Section(
         "Learning curves",
         Image(
-            figures.learning_curves(history),
-            f"Learning curves over {int(history['epoch'].max())} epochs: loss per epoch, accuracy per epoch, accuracy "
-            "against time.",
+            figures.learning_curves(history, metric=metric),
+            f"Learning curves over {int(history['epoch'].max())} epochs: loss and score per epoch, {metric} against "
+            "time.",
             "Training is dashed, validation solid. With folds, thin lines are folds and thick lines their mean.",
             900,
         ),

@@ -4,30 +4,42 @@ from kit import metrics
 from kit.evaluation.evaluation import Evaluation
 from kit.figures import worst_mistakes
 
-SELECTED = (
-    "The epoch was chosen on these same images (checkpoint: best, or patience): the accuracy is slightly too high."
-)
+
+def selected(evaluation: Evaluation) -> str:
+    """Say that the scores are too good where the images that were scored chose the epoch; else an empty text."""
+    metric = metrics.named(evaluation.competition.metric)
+    if not evaluation.run.metrics().selected_on_validation:
+        return ""
+    return (
+        "The epoch was chosen on these same images (checkpoint: best, or patience): the "
+        f"{metric.name} is slightly too {metric.too_good}."
+    )
 
 
 def summary(evaluation: Evaluation) -> str:
     """Return the scores of a run as lines of text: over all images, then one line for each class."""
     scores = evaluation.scores
-    lines = [
-        f"{evaluation.run.name} on {evaluation.competition.name}: {scores.images:,} of "
-        f"{len(evaluation.dataset.train_labels):,} training images, predicted out of fold",
-        "",
-        f"accuracy             {scores.accuracy:.2%} ± {scores.standard_error:.2%} ({scores.wrong:,} wrong)",
-        f"log-loss             {scores.log_loss:.4f}",
-        f"calibration error    {scores.calibration_error:.2%}",
-        "",
-    ]
+    others = {
+        "accuracy": f"{scores.accuracy:.2%} ± {scores.standard_error:.2%} ({scores.wrong:,} wrong)",
+        "log-loss": f"{scores.log_loss:.4f}",
+    }
     metric = metrics.named(evaluation.competition.metric)
     if metric.name != "accuracy":
         score = metric.score(evaluation.labels, evaluation.probabilities)
         error = metric.error(evaluation.labels, evaluation.probabilities)
-        lines.insert(2, f"{metric.name:<20} {metric.shown(score, error)} (by which Kaggle scores)")
-    if evaluation.run.metrics().selected_on_validation:
-        lines[-1:] = [SELECTED, ""]
+        others.pop(metric.name, None)
+        others = {metric.name: f"{metric.shown(score, error)} (by which Kaggle scores)"} | others
+    width = max(19, *map(len, others))
+    lines = [
+        f"{evaluation.run.name} on {evaluation.competition.name}: {scores.images:,} of "
+        f"{len(evaluation.dataset.train_labels):,} training images, predicted out of fold",
+        "",
+        *(f"{name:<{width}}  {text}" for name, text in others.items()),
+        f"{'calibration error':<{width}}  {scores.calibration_error:.2%}",
+        "",
+    ]
+    if doubt := selected(evaluation):
+        lines[-1:] = [doubt, ""]
     width = max(5, *map(len, evaluation.competition.class_names))
     lines.append(f"{'class':<{width}}  precision   recall       F1   images  most often mistaken for")
     for name, row in scores.by_class.iterrows():

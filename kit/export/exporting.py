@@ -44,7 +44,7 @@ class Exported:
         accuracy: of the file, on validation images; None where all labelled images were trained on, or there are none.
         standard_error: of the accuracy.
         bytes: of the network's file.
-        milliseconds: an image takes on one core; None where that was not measured.
+        milliseconds: what an image takes of one core; None where that was not measured.
     """
 
     folder: pathlib.Path
@@ -123,6 +123,7 @@ def export(
         )
         files.write_text(fresh / "network.json", _described(run, found, loaded, images, exported, part))
         files.write_text(fresh / "predict.py", script.text(found, competition))
+        del loaded  # Windows moves no folder whose files are open
     return exported
 
 

@@ -102,7 +102,7 @@ class _Builder:
 
     def _named(self, network: keras.Model) -> keras.Model:
         self.count += 1
-        return keras.Model(network.inputs, network.outputs[0], name=f"network{self.count}")
+        return keras.Model(network.inputs[0], network.outputs[0], name=f"network{self.count}")
 
 
 def _log(probabilities: Any) -> Any:

@@ -25,6 +25,7 @@ _MODULE = {
     "labelled_images": "images",
     "layer_outputs": "layers",
     "learning_curves": "curves",
+    "learning_rate_sweep": "learning_rates",
     "pairwise_disagreement": "ensembles",
     "pca_components": "components",
     "pca_scatter": "components",

@@ -13,20 +13,26 @@ TICKS = (0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998
 WIDTH, HEIGHT = 16.0, 5.0
 LONGEST_NAME = 48
 MANY_RUNS = 4  # runs from which on training is drawn lighter than validation
+COLUMNS = {"accuracy": "accuracy", "log-loss": "loss"}  # of a history, by metric; others are in val_score
 MARKED_EPOCHS = 15  # a curve of at most so many epochs has a marker for each
 
 
-def learning_curves(histories: pd.DataFrame | Mapping[str, pd.DataFrame], title: str | None = None) -> style.Figure:
+def learning_curves(
+    histories: pd.DataFrame | Mapping[str, pd.DataFrame], title: str | None = None, metric: str = "accuracy"
+) -> style.Figure:
     """Draw loss per epoch, accuracy per epoch, and accuracy against time; each run in its own colour.
+
+    Where a competition scores by log-loss, that is drawn against time; by another metric, that takes accuracy's place.
 
     Training is dashed, validation solid. With folds, every fold is a thin line and their mean a thick one. Once a
     run passes 90 % the accuracy axis is stretched towards 100 %, so that 99.2 % and 99.6 % are visibly apart.
 
     Args:
         histories: a run's `history.csv`, or those of several runs by name. Columns: fold, epoch, seconds, loss,
-            accuracy, val_loss, val_accuracy; one row for each epoch, `seconds` counted from the start of training, NaN
-            where nothing was measured. `fold`, `seconds` and the validation columns may be absent.
+            accuracy, val_loss, val_accuracy, val_score; one row for each epoch, `seconds` counted from the start of
+            training, NaN where nothing was measured. `fold`, `seconds` and the validation columns may be absent.
         title: the figure's title.
+        metric: by what the competition scores, one of `kit.metrics.METRICS`.
 
     Returns:
         The figure: three plots side by side.
@@ -41,20 +47,24 @@ def learning_curves(histories: pd.DataFrame | Mapping[str, pd.DataFrame], title:
     columns = _legend_columns([str(entry.get_label()) for entry in legend])
     legend_rows = -(-len(legend) // columns)
     figure = style.new_figure(WIDTH, HEIGHT + 0.25 * (legend_rows - 1), title)
-    loss, accuracy, time = figure.subplots(1, 3)
+    column = COLUMNS.get(metric, "score")
+    second, shown = ("accuracy", "accuracy") if column == "loss" else (column, metric)
+    loss, score, time = figure.subplots(1, 3)
     training_opacity = 1.0 if len(runs) < MANY_RUNS else 0.45
     for colour, history in zip(style.distinct_colours(len(runs)), runs.values(), strict=True):
         _draw(loss, history, "epoch", "loss", colour, training_opacity)
-        _draw(accuracy, history, "epoch", "accuracy", colour, training_opacity)
-        _draw(time, history, "seconds", "accuracy", colour, training_opacity)
+        _draw(score, history, "epoch", second, colour, training_opacity)
+        _draw(time, history, "seconds", column, colour, training_opacity)
     style.format_axes(loss, "loss per epoch", "epoch", "loss")
-    style.format_axes(accuracy, "accuracy per epoch", "epoch", "accuracy")
-    style.format_axes(time, "accuracy against time", "seconds of training", "accuracy")
-    _format_loss(loss)
+    style.format_axes(score, f"{shown} per epoch", "epoch", shown)
+    style.format_axes(time, f"{metric} against time", "seconds of training", metric)
+    for axes in (loss, time) if column == "loss" else (loss,):
+        _format_loss(axes)
     worst, best = _range([history.get(column) for history in runs.values() for column in ("accuracy", "val_accuracy")])
-    for axes in (accuracy, time):
-        format_accuracy(axes, worst, best)
-    for axes in (loss, accuracy):
+    for axes, drawn in ((score, second), (time, column)):
+        if drawn == "accuracy":
+            format_accuracy(axes, worst, best)
+    for axes in (loss, score):
         axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, min_n_ticks=1))
     figure.legend(handles=legend, loc="outside lower center", ncols=columns, fontsize=style.SMALL + 1, frameon=False)
     return figure
@@ -122,7 +132,7 @@ def _format_loss(axes) -> None:
     if not drawn.size or drawn.min() <= 0 or drawn.max() < 4 * drawn.min():
         return
     axes.set_yscale("log")
-    axes.set_ylabel("loss (log scale)")
+    axes.set_ylabel(f"{axes.get_ylabel()} (log scale)")
     axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:.3g}"))
     axes.yaxis.set_minor_formatter(ticker.FuncFormatter(_two_and_five))
 

@@ -5,7 +5,7 @@ import errno
 import json
 import time
 
-from kit.errors import Failure, UserError, printable
+from kit.errors import Failure, UserError, kind_of, printable
 from kit.kaggle_client import schema
 from kit.kaggle_client.credentials import TOKEN_PAGE, Credential
 from kit.kaggle_client.deadline import Stalled
@@ -116,7 +116,9 @@ def explanation(call: Call | None, error: Exception | None, competition: str, tr
     if isinstance(error, (UserError, Failure)):
         return error
     if isinstance(error, OSError) and disk_error(error):
-        return Failure(f"{error.filename or 'the disk'} cannot be written ({error.strerror}); make room and try again.")
+        kind = kind_of(error)
+        remedy = "choose a folder of your own" if kind is UserError else "make room and try again"
+        return kind(f"{error.filename or 'the disk'} cannot be written ({error.strerror}); {remedy}.")
     status = call.status if call and call.failure is None else None
     if call is None or status is None or status < 400 or isinstance(error, Stalled):
         return _without_answer(call, error)

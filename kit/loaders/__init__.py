@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from kit import competitions
+from kit import competitions, files
 from kit.competitions import Competition
 from kit.errors import UserError
 from kit.suggestions import nearest
@@ -63,11 +63,33 @@ class Dataset:
 
     def __post_init__(self) -> None:
         for name in ("train", "test"):
-            labels = getattr(self, f"{name}_labels")
-            if labels is not None and not np.issubdtype(labels.dtype, np.integer):
-                raise UserError(f"{name}_labels are of type {labels.dtype}; give the classes' numbers as integers.")
+            self._check_arrays(name)
+        if len(self.test_ids) != len(self.test_images):
+            raise UserError(f"test_ids: {len(self.test_ids):,} ids for {len(self.test_images):,} test_images.")
         object.__setattr__(self, "folder", self.folder or os.path.abspath(DATA_DIR))
         object.__setattr__(self, "available", max(self.available, len(self.train_labels)))
+
+    def _check_arrays(self, name: str) -> None:
+        """Refuse images and labels that are not the competition's.
+
+        Raises:
+            UserError: another type or shape, or a label that is no class.
+        """
+        images, labels = getattr(self, f"{name}_images"), getattr(self, f"{name}_labels")
+        shape, classes = self.competition.image_shape, self.competition.classes
+        found = getattr(images, "shape", ()), getattr(images, "dtype", type(images).__name__)
+        if found != ((*found[0][:1], *shape), np.uint8):
+            raise UserError(f"{name}_images: {found[0]} {found[1]}, not (n, {', '.join(map(str, shape))}) uint8.")
+        if labels is None:
+            return
+        if not np.issubdtype(labels.dtype, np.integer):
+            raise UserError(f"{name}_labels are of type {labels.dtype}; give the classes' numbers as integers.")
+        if labels.shape != (len(images),):
+            raise UserError(f"{name}_labels: {labels.shape} for {len(images):,} {name}_images; give one for each.")
+        if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+            raise UserError(
+                f"{name}_labels: from {labels.min()} to {labels.max()}, but the classes are 0 to {classes - 1}."
+            )
 
     def __repr__(self) -> str:
         shape = "×".join(map(str, self.train_images.shape[1:]))
@@ -90,7 +112,7 @@ class Dataset:
         return tracking.Data(
             competition=self.competition.name,
             source=self.source,
-            folder=self.folder,
+            folder=files.path_text(self.folder),
             limit=self.limit,
             fingerprint=self.fingerprint,
             extra=self.extra.record if self.extra else None,

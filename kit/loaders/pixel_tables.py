@@ -28,14 +28,12 @@ class Layout:
     """What a table must hold.
 
     Attributes:
-        pixels: the names of the columns of pixels, in the order wanted; the file may have another. Empty where all
-            columns that have no other meaning are pixels, in the file's order.
+        pixels: the names of the columns of pixels, in the order wanted; the file may have another.
         label: the name of the column of labels, or None where there are none.
         classes: how many classes there are; labels count from 0.
         most_rows: how many rows there can be.
         texts: the names of columns that are read as texts: ids, and labels that are words.
         ignored: the names of columns that may be there and mean nothing.
-        pixel_count: how many pixels there must be where `pixels` is empty.
     """
 
     pixels: Sequence[str]
@@ -44,7 +42,6 @@ class Layout:
     most_rows: int
     texts: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
-    pixel_count: int = 0
 
     @property
     def columns(self) -> list[str]:
@@ -77,7 +74,8 @@ def read_with_texts(
 ) -> tuple[np.ndarray, np.ndarray, dict[str, list[str]]]:
     """Parse as `read` does; returns also the texts of each of the layout's columns of texts."""
     header, blocks = _header_and_blocks(buffered(stream), where, remedy)
-    layout = _with_pixels(layout, header, where, remedy)
+    ignored = (name for name in layout.ignored if name in header)
+    layout = dataclasses.replace(layout, texts=(*layout.texts, *ignored))
     order = _order(header, layout.columns, where, remedy)
     label = None if layout.label is None else order.pop(0)
     texts: dict[str, list[str]] = {name: [] for name in layout.texts}
@@ -105,17 +103,13 @@ def read_with_texts(
     return np.concatenate(pixels), np.concatenate(labels), texts
 
 
-def _with_pixels(layout: Layout, header: list[str], where: str, remedy: str) -> Layout:
-    """Return the layout with what this file's columns of pixels are called, and the ignored ones that it has."""
-    texts = (*layout.texts, *(name for name in layout.ignored if name in header))
-    if layout.pixels or not layout.pixel_count:
-        return dataclasses.replace(layout, texts=texts)
-    pixels = [name for name in header if name != layout.label and name not in texts]
-    if len(pixels) != layout.pixel_count:
-        raise UserError(
-            f"{where}, line 1: {len(pixels)} columns of pixels, but the images have {layout.pixel_count}; {remedy}"
-        )
-    return dataclasses.replace(layout, pixels=pixels, texts=texts)
+def header_of(stream: BinaryIO, where: str, remedy: str) -> list[str]:
+    """Return a table's column names.
+
+    Raises:
+        UserError: the file is not CSV in UTF-8, or empty.
+    """
+    return _header_and_blocks(buffered(stream), where, remedy)[0]
 
 
 def _without_texts(
@@ -200,7 +194,7 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
 def _order(header: list[str], columns: Sequence[str], where: str, remedy: str) -> list[int]:
     """Return where in the file each of `columns` stands."""
     first = {name: number for number, name in reversed(list(enumerate(header)))}
-    if header[0].isdigit():
+    if header[0].isdigit() and header[0] not in columns:
         raise UserError(f"{where}, line 1: the header is missing (it begins with {columns[0]!r}); {remedy}")
     for number, name in enumerate(header):
         if first[name] != number:

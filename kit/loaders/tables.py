@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 from collections.abc import Sequence
 from typing import BinaryIO, TextIO
 
@@ -10,7 +11,8 @@ import numpy as np
 from kit.errors import UserError
 from kit.loaders.tree import buffered
 
-LONGEST_FIELD = 1 << 16
+DELIMITERS = (",", ";", "\t")
+_BITS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 
 
 def columns(stream: BinaryIO, where: str, wanted: Sequence[str], remedy: str, *, only: bool = False) -> list[list[str]]:
@@ -33,8 +35,43 @@ def columns(stream: BinaryIO, where: str, wanted: Sequence[str], remedy: str, *,
         return _columns(text, where, wanted, remedy, only)
 
 
+def delimiter(header: str) -> str:
+    """Return what separates the columns of a table, by its first line: a comma, a semicolon or a tab."""
+    outside = "".join(header.split('"')[::2])
+    return max(DELIMITERS, key=outside.count)
+
+
+def one_hot(columns: Sequence[Sequence[str]], names: Sequence[str], where: str, remedy: str) -> np.ndarray:
+    """Return the class's number of each row, (n,) int64, of a table with a column a class: 1 for the class, else 0.
+
+    Args:
+        columns: for each class its texts, in the order of the table's rows.
+        names: the columns' names.
+        where, remedy: for errors.
+
+    Raises:
+        UserError: a row has not exactly one 1, or another number; names the line.
+    """
+    labels = np.empty(len(columns[0]), np.int64)
+    for row, texts in enumerate(zip(*columns, strict=True)):
+        values = [_BITS.get(text.strip(), -1) for text in texts]
+        if -1 in values:
+            wrong = values.index(-1)
+            raise UserError(
+                f"{where}, line {row + 2}, column {names[wrong]!r}: {texts[wrong][:20]!r} is neither 0 nor 1; {remedy}"
+            )
+        if sum(values) != 1:
+            raise UserError(
+                f"{where}, line {row + 2}: {sum(values)} classes are marked with 1; one class an image is needed; "
+                f"{remedy}"
+            )
+        labels[row] = values.index(1)
+    return labels
+
+
 def _columns(text: TextIO, where: str, wanted: Sequence[str], remedy: str, only: bool) -> list[list[str]]:
-    reader = csv.reader(text)
+    first = text.readline()
+    reader = csv.reader(itertools.chain([first], text), delimiter=delimiter(first))
     found: list[list[str]] = [[] for _ in wanted]
     line_of: dict[str, int] = {}
     try:

@@ -15,7 +15,6 @@ from kit.loaders import Dataset, kaggle_files, kaggle_source
 from kit.loaders.tree import Tree
 
 SMALL = 64  # pixels: larger images are photos
-DEFAULTS = {"daily_limit": 5, "code_only": False, "fit": "crop"}
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,7 @@ class Proposal:
         tree: the files.
         fields: the facts, by name.
         images: how many image files there are; 0 for tables.
+        doubts: what was taken although the files do not tell it for certain.
     """
 
     slug: str
@@ -35,12 +35,13 @@ class Proposal:
     tree: Tree
     fields: dict[str, Any]
     images: int
+    doubts: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """What was found, as lines of text."""
         known, served = self.fields, self.fields["files"]
         names = known["class_names"]
-        shape = "×".join(map(str, known["image_shape"]))
+        shape = "×".join(map(str, known["image_shape"])) or f"{known['pixels']} pixels of a shape that is not known"
         row = {"label": "a label", "probability": f"the probability of {known.get('probability_of')}"}
         lines = [
             f"competition:  {self.slug}",
@@ -50,23 +51,26 @@ class Proposal:
             f"submission:   {served['sample_submission']}, {known['id_column']} and "
             f"{row.get(known['predicts'], 'a probability a class')}",
             f"metric:       {known['metric']}",
+            *(f"check:        {doubt}" for doubt in self.doubts),
         ]
         return "\n".join(lines)
 
     def guesses(self) -> dict[str, Any]:
-        """Return the facts that the files do not tell, with what is likely."""
+        """Return the facts that the files do not tell, with what is likely; None where nothing is."""
         names, shape = self.fields["class_names"], self.fields["image_shape"]
-        signs = all(len(name) == 1 for name in names)
-        return {
-            "metric": self.fields["metric"],
-            "handwriting": signs and shape[2] == 1 and max(shape[:2]) <= SMALL,
-            "mirror_symmetric": not signs,
-            **DEFAULTS,
-        }
+        signs, small = all(len(name) == 1 for name in names), not shape or max(shape[:2]) <= SMALL
+        guesses: dict[str, Any] = {} if shape else {"image_shape": None}
+        guesses["metric"] = self.fields["metric"]
+        if "probability_of" in self.fields:
+            guesses["probability_of"] = self.fields["probability_of"]
+        guesses |= {"handwriting": signs and small and (not shape or shape[2] == 1), "mirror_symmetric": not signs}
+        guesses |= {"daily_limit": 5, "code_only": False}
+        return guesses | ({"fit": "crop"} if self.images else {})
 
     def with_answers(self, answers: dict[str, Any]) -> "Proposal":
         """Return the proposal with what was answered."""
-        return dataclasses.replace(self, fields={**self.fields, **answers})
+        fields = {name: value for name, value in {**self.fields, **answers}.items() if name != "pixels"}
+        return dataclasses.replace(self, fields=fields)
 
     def competition(self) -> Competition:
         """Return the competition that the facts describe.
@@ -95,8 +99,26 @@ def loaded(proposal: Proposal) -> Dataset:
     return kaggle_source.load(made, there)
 
 
-def write(proposal: Proposal) -> list[pathlib.Path]:
-    """Write `competition.yaml` and `first.yaml` into the user's folder.
+def place_for(slug: str) -> pathlib.Path:
+    """Return the folder that a competition's facts will lie in.
+
+    Raises:
+        UserError: the name cannot be one of Kaggle's, or the competition has facts there already.
+    """
+    if not folders.NAME.fullmatch(slug):
+        raise UserError(f"{slug[:100]!r} is not a competition's name, as in kaggle.com/competitions/NAME.")
+    place = folders.own() / slug
+    if (place / folders.FACTS).exists():
+        raise UserError(f"{place / folders.FACTS} exists already; edit it, or remove it first.")
+    return place
+
+
+def write(proposal: Proposal, dataset: Dataset) -> list[pathlib.Path]:
+    """Write a sheet of examples, `first.yaml` and `competition.yaml` into the user's folder; the facts last.
+
+    Args:
+        proposal: what was found out.
+        dataset: the competition's images.
 
     Returns:
         The files' paths.
@@ -105,18 +127,17 @@ def write(proposal: Proposal) -> list[pathlib.Path]:
         UserError: the competition has facts there already.
     """
     made = proposal.competition()
-    place = folders.own() / proposal.slug
-    if (place / folders.FACTS).exists():
-        raise UserError(f"{place / folders.FACTS} exists already; edit it, or remove it first.")
+    place = place_for(proposal.slug)
     content = {"name": proposal.slug, **proposal._placed()}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
     place.mkdir(parents=True, exist_ok=True)
-    files.write_text(place / folders.FACTS, f"# {made.page}\n{text}")
+    sheet(made, dataset.train_images, dataset.train_labels, place / "examples.png")
     recipe = yaml.safe_dump(_recipe(made), sort_keys=False)
     command = f"# python -m kit.train --competition {proposal.slug} --config first\n# Not yet measured.\n"
     files.write_text(place / "first.yaml", command + recipe)
+    files.write_text(place / folders.FACTS, f"# {made.page}\n{text}")
     competitions.read(place / folders.FACTS)
-    return [place / folders.FACTS, place / "first.yaml"]
+    return [place / name for name in (folders.FACTS, "first.yaml", "examples.png")]
 
 
 def _recipe(competition: Competition) -> dict[str, Any]:

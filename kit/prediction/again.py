@@ -3,7 +3,7 @@
 from kit import loaders, metrics, tracking
 from kit.errors import UserError
 from kit.tracking import Config, Run
-from kit.training import inference, output, session, setup, tta
+from kit.training import inference, output, session, setup, summary, tta
 from kit.training.lineage import Lineage
 from kit.training.setup import Training
 from kit.training.splits import splits
@@ -22,12 +22,17 @@ def predict_again(run: Run, with_tta: bool = False, data_dir: str | None = None)
         The run that holds the predictions.
 
     Raises:
-        UserError: the run is not complete, its data have changed, or `<name>-tta` exists already.
+        UserError: the run is not complete, its data have changed, `<name>-tta` exists already, or a place cannot be
+            written.
+        Failure: the disk is full.
     """
     config, reached = run.config(), run.metrics()
-    dataset = loaders.load_for(config.data, data_dir)
     already = config.recipe is not None and config.recipe.tta
-    if not with_tta or already:
+    anew = with_tta and not already
+    target = tracking.place(run.competition, f"{run.name}-tta") if anew else run
+    target.check_writable()
+    dataset = loaders.load_for(config.data, data_dir)
+    if not anew:
         with run.locked():
             output.write_submission(run, dataset)
         return run
@@ -41,7 +46,6 @@ def predict_again(run: Run, with_tta: bool = False, data_dir: str | None = None)
             f"{run.folder} has {len(paths)} of its {len(folds)} networks (fold-0.keras …); put them back, or train "
             "the run again."
         )
-    target = tracking.place(run.competition, f"{run.name}-tta")
     again = Config(kind="tta", data=config.data, recipe=recipe, parent=run.name)
     with target.begin(again, "restart") as begun:
         training = Training(dataset, recipe, folds, Lineage())
@@ -59,4 +63,5 @@ def predict_again(run: Run, with_tta: bool = False, data_dir: str | None = None)
         accuracy = None if dataset.test_labels is None else metrics.accuracy(dataset.test_labels, test)
         found = session.reached(training, oof) | {"tta_weights": weights, "test_accuracy": accuracy}
         begun.write_metrics(reached.model_copy(update=found))
+    summary.warn(target)
     return target

@@ -49,7 +49,7 @@ def predict_photos(
 
 
 def likeliest(probabilities: np.ndarray, class_names: Sequence[str], count: int = 3) -> str:
-    """Return the likeliest classes as text, such as "7 (98.2 %), 1 (1.1 %), 9 (0.4 %)".
+    """Return the likeliest classes as text, such as "7 (98.2%), 1 (1.1%), 9 (0.4%)".
 
     Args:
         probabilities: (classes,).
@@ -57,4 +57,4 @@ def likeliest(probabilities: np.ndarray, class_names: Sequence[str], count: int 
         count: how many.
     """
     top = np.argsort(-np.asarray(probabilities), kind="stable")[:count]
-    return ", ".join(f"{class_names[label]} ({100 * probabilities[label]:.1f} %)" for label in top)
+    return ", ".join(f"{class_names[label]} ({probabilities[label]:.1%})" for label in top)

@@ -18,6 +18,7 @@ Later wins: defaults < the plan's common fields < the recipe that the member ext
 
 import pathlib
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -140,11 +141,13 @@ def _recipe(layers: list[Mapping[str, Any]], where: str) -> Recipe:
 def _plan(recipes: Mapping[str, Recipe], seeds_of: Mapping[str, Any], file: Mapping[str, Any], where: str) -> Plan:
     """Deal out the seeds, and check that the members can be joined."""
     members: dict[str, Recipe] = {}
+    taken: dict[str, str] = {}
     for name, recipe in recipes.items():
         place = f"{where}, member {name}" if name else where
         for short, member in _seeded(name, recipe, seeds_of[name], place, len(members)).items():
-            if short in members:
-                raise UserError(f"{place}: another member is called {short}; rename one.")
+            twin = taken.setdefault(unicodedata.normalize("NFC", short).casefold(), short)
+            if short in members or twin != short:  # on many disks they would have one folder
+                raise UserError(f"{place}: another member is called {twin}; rename one.")
             members[short] = member
     method, geometric = _method(file, where)
     _check_together(members, where)

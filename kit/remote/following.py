@@ -112,8 +112,13 @@ def overview(kaggle: Kernels, competition: str | None) -> list[str]:
     """Return a line for each run that was ever pushed from here, with what Kaggle says of those under way."""
     lines = []
     for run in record.every(competition):
-        known = record.read(run)
-        assert known is not None
+        try:
+            known = record.read(run)
+        except UserError as error:
+            lines.append(f"{run.competition}/{run.name}: {error}")
+            continue
+        if known is None:  # removed a moment ago
+            continue
         session = known.last
         state: str = session.state
         if state in (SENDING, SENT):

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 import pydantic
 
 from kit import files, tracking
-from kit.errors import UserError
+from kit.errors import UserError, printable
 from kit.kaggle_client import Kernel
 from kit.suggestions import nearest
 from kit.tracking import Run, life
@@ -21,12 +21,31 @@ QUOTA_KINDS = {"t4x2": "gpu", "tpu": "tpu"}
 LONGEST = {"t4x2": 12 * 3600, "tpu": 9 * 3600, "none": 12 * 3600}
 """How many seconds Kaggle lets a session run at most."""
 MOST_FILES = 5000
+MOST = 1 << 53  # of a version or of seconds
+LARGEST = 1 << 24  # bytes of a record; real ones have some thousand
 
 SENDING: Final = "sending"
 SENT: Final = "sent"
 PAUSED: Final = "paused"
 FAILED: Final = "failed"
 FETCHED: Final = "fetched"
+
+
+def _utc(text: str) -> str:
+    if datetime.datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("it has no time zone")
+    return text
+
+
+def _plain(text: str) -> str:
+    if printable(text) != text:
+        raise ValueError("it has a control character")
+    return text
+
+
+Text = Annotated[str, pydantic.AfterValidator(_plain)]
+Slug = Annotated[Text, pydantic.Field(pattern=r"^[^\s/\\?#%]{1,100}$")]
+Name = Annotated[Text, pydantic.Field(pattern=r"^[^/\\]+$")]
 
 
 class _Schema(pydantic.BaseModel):
@@ -48,12 +67,12 @@ class Session(_Schema):
     """
 
     id: Annotated[str, pydantic.Field(pattern="^[0-9a-f]{8,64}$")]
-    owner: str
-    slug: str
-    version: int | None = None
+    owner: Slug
+    slug: Slug
+    version: Annotated[int | None, pydantic.Field(ge=0, le=MOST)] = None
     accelerator: Accelerator
-    time: str
-    seconds: int
+    time: Annotated[str, pydantic.AfterValidator(_utc)]
+    seconds: Annotated[int, pydantic.Field(ge=0, le=MOST)]
     state: Literal["sending", "sent", "paused", "failed", "fetched"]
     sha256: str | None = None
 
@@ -79,8 +98,8 @@ class Record(_Schema):
         sessions: oldest first.
     """
 
-    runs: list[str]
-    arguments: list[str]
+    runs: list[Name] = pydantic.Field(min_length=1)
+    arguments: list[Text]
     recipe: str
     data_dir: str
     sessions: list[Session] = pydantic.Field(min_length=1)
@@ -131,8 +150,7 @@ def read(run: Run) -> Record | None:
         UserError: the record is damaged.
     """
     try:
-        text = path(run).read_text(encoding="utf-8")
-        return Record.model_validate(json.loads(text))
+        return Record.model_validate(json.loads(files.content(path(run), LARGEST)))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from kit import competitions, recipes, tracking, zoo
+from kit import competitions, files, recipes, tracking, zoo
 from kit.errors import UserError
 from kit.recipes import Recipe, flags, plan
 from kit.recipes.plan import Plan
@@ -68,7 +68,7 @@ def resolve(arguments: Namespace) -> Wanted:
     forwarded += ["--limit", str(arguments.limit)] if arguments.limit else []
     forwarded += [f"--{flag}" for flag in ("tensorboard", "verbose") if getattr(arguments, flag)]
     text = yaml.safe_dump(one.as_dict(), sort_keys=False, allow_unicode=True)
-    return Wanted(competition, runs, forwarded, text, os.path.abspath(arguments.data_dir or "data"))
+    return Wanted(competition, runs, forwarded, text, files.path_text(os.path.abspath(arguments.data_dir or "data")))
 
 
 def _check_travels(recipe: Any) -> None:

@@ -166,11 +166,23 @@ def _numbers(
     return row
 
 
-def _read(path: pathlib.Path, wanted: SampleSubmission) -> bytes:
+def check_exists(path: pathlib.Path) -> None:
+    """Refuse what is no file, before anything is read.
+
+    Raises:
+        UserError: it is missing, or a folder.
+    """
     try:
-        if path.is_dir() or not os.path.lexists(path):
-            what = "is a folder" if path.is_dir() else "is missing"
-            raise UserError(f"{path} {what}; give a submission CSV, or train: `python -m kit.train`.")
+        what = "is a folder" if path.is_dir() else "is missing" if not os.path.lexists(path) else ""
+    except ValueError as error:  # a NUL in its name
+        what = f"cannot be a file ({error})"
+    if what:
+        raise UserError(f"{path} {what}; give a submission CSV, or train: `python -m kit.train`.")
+
+
+def _read(path: pathlib.Path, wanted: SampleSubmission) -> bytes:
+    check_exists(path)
+    try:
         size, most = path.stat().st_size, (ROW_BYTES + MORE_BYTES * (len(wanted.columns) - 2)) * (len(wanted.ids) + 100)
         if size > most:
             raise UserError(

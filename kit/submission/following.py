@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from kit import competitions
+from kit import competitions, metrics
 from kit.errors import Failure, UserError, printable
 from kit.kaggle_client import Kaggle, Retries, Submission
 from kit.submission import selection, sending
@@ -96,13 +96,20 @@ def score(kaggle: Kaggle, ledger: Ledger, line: Line, report: Report) -> tuple[L
         reason = (arrived.reason if arrived else "") or "Kaggle gives no reason"
         raise Failure(f"Kaggle could not score {line.file}: {reason.rstrip('.')}; see {page}.")
     report(f"public score: {line.public_score:.5f}, {sending.standing(line, listed)}")
-    if line.validation_accuracy is not None:
-        gap = line.public_score - line.validation_accuracy
+    if line.validation_score is not None:
+        gap = line.public_score - line.validation_score
         report(
-            f"validation:   {line.validation_accuracy:.5f}, the public score is {abs(gap):.5f} "
-            f"{'higher' if gap > 0 else 'lower'}"
+            f"validation:   {line.validation_score:.5f}, the public score is {abs(gap):.5f} "
+            f"{'higher' if gap > 0 else 'lower'}{_direction(line.metric, gap)}"
         )
     return line, listed
+
+
+def _direction(metric: str, gap: float) -> str:
+    """Say what a gap means where a lower score is better, which few people expect."""
+    if metrics.named(metric).higher_is_better:
+        return ""
+    return f", which is {'worse' if gap > 0 else 'better'}: {metric}"
 
 
 def waiting() -> None:

@@ -21,14 +21,15 @@ class Entry:
         time: ISO 8601, UTC.
         name: the run's, else the file's.
         message, status: as in the ledger, or on Kaggle; an error with its reason.
-        validation_accuracy, public_score: None where unknown.
+        validation_score: by the competition's metric; None where unknown.
+        public_score: None where there is none yet.
     """
 
     time: str
     name: str
     message: str
     status: str
-    validation_accuracy: float | None
+    validation_score: float | None
     public_score: float | None
 
 
@@ -53,9 +54,10 @@ def show(competition: str | None = None, *, report: Report = print, retries: Ret
                     listed = reconcile(kaggle, ledger, name)
             except (UserError, Failure) as error:
                 _note(error)
-        entries = best_first(ledger.lines(name), listed, metrics.named(competitions.get(name).metric))
+        metric = metrics.named(competitions.get(name).metric)
+        entries = best_first(ledger.lines(name), listed, metric)
         report(f"{name}\n{table(entries)}")
-        if figure := draw(entries, name):
+        if figure := draw(entries, name, metric):
             report(f"figure: {figure}")
         found += entries
     return found
@@ -81,9 +83,8 @@ def best_first(lines: list[Line], listed: list[Submission], metric: Metric = MET
         reason = f": {arrived.reason}" if arrived and arrived.reason else ""
         known.add(line.reference)
         name = line.run or pathlib.PurePath(line.file).name
-        entries.append(
-            Entry(line.time, name, line.message, line.status + reason, line.validation_accuracy, line.public_score)
-        )
+        validation = line.validation_score if line.metric == metric.name else None
+        entries.append(Entry(line.time, name, line.message, line.status + reason, validation, line.public_score))
     for one in listed:
         if one.reference not in known:
             time = one.time.isoformat() if one.time else ""
@@ -107,7 +108,7 @@ def table(entries: list[Entry]) -> str:
         f"  {'place':>5}  {'public':>7}  {'validation':>10}  {'gap':>8}  {'time (UTC)':16}  {'run':<{width}}  status"
     ]
     for place, entry in enumerate(entries, 1):
-        public, validation = entry.public_score, entry.validation_accuracy
+        public, validation = entry.public_score, entry.validation_score
         gap = f"{public - validation:+.5f}" if public is not None and validation is not None else ""
         cells = (
             f"{place if public is not None else '':>5}",
@@ -122,18 +123,19 @@ def table(entries: list[Entry]) -> str:
     return "\n".join(lines)
 
 
-def draw(entries: list[Entry], competition: str) -> pathlib.Path | None:
+def draw(entries: list[Entry], competition: str, metric: Metric = METRICS["accuracy"]) -> pathlib.Path | None:
     """Write `submissions/<competition>-validation-vs-public.png`; None where no submission has both numbers."""
-    both = [entry for entry in entries if entry.public_score is not None and entry.validation_accuracy is not None]
+    both = [entry for entry in entries if entry.public_score is not None and entry.validation_score is not None]
     if not both:
         return None
     from kit.figures.scores import validation_against_public
 
     figure = validation_against_public(
-        [entry.validation_accuracy or 0.0 for entry in both],
+        [entry.validation_score or 0.0 for entry in both],
         [entry.public_score or 0.0 for entry in both],
         [entry.name for entry in both],
         f"{competition}: validation against public score",
+        metric.name,
     )
     path = tracking.SUBMISSIONS / f"{competition}-validation-vs-public.png"
     with files.replacing(path) as fresh:

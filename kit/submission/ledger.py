@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic.dataclasses import dataclass
 
-from kit import files, locks, tracking
+from kit import files, locks, metrics, tracking
 from kit.errors import Failure, UserError, printable
 
 SENDING: Literal["sending"] = "sending"
@@ -34,7 +34,8 @@ COLUMNS = (
     "file",
     "sha256",
     "run",
-    "validation_accuracy",
+    "metric",
+    "validation_score",
     "message",
     "reference",
     "status",
@@ -55,6 +56,12 @@ def _utc(text: str) -> str:
     return text
 
 
+def _known(metric: str) -> str:
+    if metric not in metrics.METRICS:
+        raise ValueError("it is not a metric that the kit knows")
+    return metric
+
+
 Text = Annotated[str, pydantic.AfterValidator(_shown_as_it_is)]
 
 
@@ -67,12 +74,13 @@ class Line:
         file: the CSV's path as it was given.
         sha256: of the bytes that are sent.
         run: the run's name; empty for a CSV of no run.
-        validation_accuracy: the run's, or None.
+        validation_score: the run's, by the competition's metric, or None.
         message: the submission's description on Kaggle.
         time: ISO 8601, UTC, to the millisecond; no two lines have the same.
         reference: Kaggle's number; None until it is known.
         status: "sending", "not sent", "pending", "complete", "error", or "not listed" where Kaggle has it no more.
         public_score: None until there is one.
+        metric: by what the competition scores.
         more: columns that the person has added.
     """
 
@@ -80,12 +88,13 @@ class Line:
     file: Text
     sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")]
     run: Text
-    validation_accuracy: Annotated[float | None, pydantic.Field(ge=0, le=1)]
+    validation_score: float | None
     message: Text
     time: Annotated[str, pydantic.AfterValidator(_utc)] = ""
     reference: Annotated[int | None, pydantic.Field(gt=0)] = None
     status: Literal["sending", "not sent", "pending", "complete", "error", "not listed"] = SENDING
     public_score: float | None = None
+    metric: Annotated[str, pydantic.AfterValidator(_known)] = "accuracy"
     more: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -214,7 +223,7 @@ class Ledger:
             raise self._damaged(number, f": it has {len(row)} columns, not {len(header)}")
         cells: dict[str, Any] = dict(zip(header, row, strict=True))
         more = {name: cells.pop(name) for name in header if name not in COLUMNS}
-        for name in ("reference", "validation_accuracy", "public_score"):
+        for name in ("reference", "validation_score", "public_score"):
             cells[name] = cells[name] or None
         try:
             line = Line(**cells, more=more)
@@ -222,6 +231,10 @@ class Ledger:
             first = error.errors(include_url=False, include_context=False)[0]
             value = f"{first['input']!r:.60}"
             raise self._damaged(number, f", column {first['loc'][0]}: {value} does not belong there") from None
+        metric, score = metrics.named(line.metric), line.validation_score
+        if score is not None and not metric.lowest <= score <= metric.highest:
+            bounds = f"{metric.lowest:g} to {metric.highest:g}"
+            raise self._damaged(number, f", column validation_score: {score:g} is no {metric.name} ({bounds})")
         if not line.time:
             raise self._damaged(number, ", column time: it is empty")
         if line.reference is None and line.status in (PENDING, COMPLETE, ERROR, NOT_LISTED):

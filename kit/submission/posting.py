@@ -72,8 +72,8 @@ def submit(
     Args:
         target: a run, its name or folder, or a CSV; None for the newest CSV of the competition.
         competition: its name; by default the target's own, else digit-recognizer.
-        best: take the run with the best validation accuracy instead of `target`.
-        message: the description on Kaggle; by default network, accuracy and data of the run.
+        best: take the run with the best validation score instead of `target`.
+        message: the description on Kaggle; by default network, score and data of the run.
         data_dir: the folder of all data; by default the run's own, else data/.
         dry_run: check and show, and stop before the network.
         wait: whether to wait for the score.

@@ -81,13 +81,16 @@ def prepare(
     if run and reached:
         if differing := provenance.differing_rows(run, checked, chosen):
             doubts.insert(0, f"{differing:,} of {len(checked.labels):,} rows are not what run {run.name} predicts")
+        if reached.shortfall:
+            doubts.append(f"run {run.name} has learned nothing: its {reached.shortfall}")
         warnings = [*provenance.data_warnings(run, folder), *selection.better(run, reached, chosen)]
     line = Line(
         competition=chosen.name,
         file=printable(path.as_posix()),
         sha256=checked.sha256,
         run=printable(run.name) if run else "",
-        validation_accuracy=reached.validation_accuracy if reached and reached.metric == "accuracy" else None,
+        metric=chosen.metric,
+        validation_score=reached.score if reached and reached.metric == chosen.metric else None,
         message=" ".join(printable(message or provenance.message(run, reached, path)).split()),
     )
     return Prepared(chosen, checked, line, run, reached, shares, warnings, doubts)

@@ -117,7 +117,7 @@ def _fingerprint(data: tracking.Data, data_dir: str | pathlib.Path) -> str | Non
 
 
 def message(run: Run | None, reached: Metrics | None, path: pathlib.Path) -> str:
-    """Return a submission's description where none is given: network, accuracy and data, or the file's name."""
+    """Return a submission's description where none is given: network, score and data, or the file's name."""
     if run is None or reached is None:
         return path.stem
     measured = f", {score_name(reached)} {reached.score:.5f}" if reached.score is not None else ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from kit import competitions, metrics, tracking
 from kit.competitions import Competition
 from kit.errors import UserError, printable
-from kit.submission import provenance
+from kit.submission import csv_file, provenance
 from kit.tracking import Metrics, Run
 
 DEFAULT = "digit-recognizer"
@@ -22,13 +22,11 @@ class Candidate:
 
     Attributes:
         run, metrics: the run and its `metrics.json`.
-        accuracy: its validation accuracy, 0 to 1.
         gain: its validation score by the competition's metric; higher is better.
     """
 
     run: Run
     metrics: Metrics
-    accuracy: float
     gain: float
 
 
@@ -60,6 +58,7 @@ def _meant(target: str, competition: str | None) -> Run | pathlib.Path:
     """Return the CSV, if it is called so; else the run of that name or folder; else the file, if there is one."""
     path = pathlib.Path(target)
     if path.suffix.lower() == ".csv":
+        csv_file.check_exists(path)
         return path
     try:
         return tracking.find(target, competition)
@@ -122,9 +121,10 @@ def newest(competition: Competition) -> pathlib.Path:
 
 
 def candidates(competition: Competition) -> list[Candidate]:
-    """Return the complete runs of a competition that may be submitted and have a validation accuracy, best first.
+    """Return the complete runs of a competition that may be submitted and have a validation score, best first.
 
-    Runs that were trained on a part of the images are left out: they were validated on a part too. So are damaged ones.
+    Runs that were trained on a part of the images are left out: they were validated on a part too. So are damaged ones,
+    and those that were scored by another metric than the competition's.
     """
     found = []
     for run in tracking.every(competition.name):
@@ -134,14 +134,13 @@ def candidates(competition: Competition) -> list[Candidate]:
             reached = provenance.guard_against_leaks(run, competition)
         except UserError:
             continue
-        if reached.validation_accuracy is not None and reached.score is not None:
-            gain = metrics.named(reached.metric).gain(reached.score)
-            found.append(Candidate(run, reached, reached.validation_accuracy, gain))
+        if reached.score is not None and reached.metric == competition.metric:
+            found.append(Candidate(run, reached, metrics.named(reached.metric).gain(reached.score)))
     return sorted(found, key=lambda candidate: candidate.gain, reverse=True)
 
 
 def best_run(competition: Competition) -> Run:
-    """Return the run with the highest validation accuracy among `candidates`; of equal ones the oldest.
+    """Return the run with the best validation score among `candidates`; of equal ones the oldest.
 
     Raises:
         UserError: there is none.
@@ -149,8 +148,8 @@ def best_run(competition: Competition) -> Run:
     found = candidates(competition)
     if not found:
         raise UserError(
-            f"no complete run of {competition.name} has a validation accuracy and may be submitted; train one: "
-            f"`python -m kit.train --competition {competition.name} --source kaggle`."
+            f"no complete run of {competition.name} has a validation {competition.metric} and may be submitted; "
+            f"train one: `python -m kit.train --competition {competition.name} --source kaggle`."
         )
     return found[0].run
 
@@ -158,10 +157,11 @@ def best_run(competition: Competition) -> Run:
 def better(run: Run, reached: Metrics, competition: Competition) -> list[str]:
     """Name the best run where it is better than `run`."""
     first = next(iter(candidates(competition)), None)
-    metric, own = metrics.named(reached.metric), reached.score
+    metric, own = metrics.named(competition.metric), reached.score
     if (
         first is None
         or own is None
+        or reached.metric != metric.name
         or first.gain <= metric.gain(own)
         or first.run.folder.resolve() == run.folder.resolve()
     ):

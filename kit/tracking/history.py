@@ -11,21 +11,24 @@ from kit.errors import UserError
 from kit.tracking import schema
 
 COLUMNS = ("fold", "epoch", "seconds", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
-VALIDATION = ("val_loss", "val_accuracy")  # NaN where there are no validation images
+SCORE = "val_score"  # where the competition scores by another metric than accuracy and log-loss
+VALIDATION = ("val_loss", "val_accuracy", SCORE)  # NaN where there are no validation images
 
 
 def write(path: pathlib.Path, rows: Iterable[Mapping[str, float]]) -> None:
-    """Write rows that have at least COLUMNS.
+    """Write rows that have at least COLUMNS, and SCORE where they have it.
 
     Raises:
         OSError: the disk is full or the folder cannot be written.
     """
-    lines = [",".join(COLUMNS), *(",".join(f"{row[name]:.8g}" for name in COLUMNS) for row in rows)]
+    rows = list(rows)
+    columns = (*COLUMNS, SCORE) if rows and SCORE in rows[0] else COLUMNS
+    lines = [",".join(columns), *(",".join(f"{row[name]:.8g}" for name in columns) for row in rows)]
     files.write_text(path, "\n".join(lines) + "\n")
 
 
 def read(path: pathlib.Path) -> list[dict[str, float]]:
-    """Read the rows, COLUMNS by name; fold from 0 and epoch from 1 are whole numbers.
+    """Read the rows, COLUMNS by name, and SCORE where there is one; fold from 0 and epoch from 1 are whole numbers.
 
     Raises:
         UserError: the file is missing or damaged; names the row and the column.
@@ -37,11 +40,12 @@ def read(path: pathlib.Path) -> list[dict[str, float]]:
     header = table[0] if table else []
     if missing := [name for name in COLUMNS if name not in header]:
         raise _damaged(path, f"it has no column {missing[0]}")
+    columns = (*COLUMNS, SCORE) if SCORE in header else COLUMNS
     rows, epochs = [], set()
     for number, cells in enumerate(table[1:], 2):
         if len(cells) != len(header):
             raise _damaged(path, f"row {number} has {len(cells)} cells instead of {len(header)}")
-        row = {name: _number(name, cells[header.index(name)], number, path) for name in COLUMNS}
+        row = {name: _number(name, cells[header.index(name)], number, path) for name in columns}
         if (row["fold"], row["epoch"]) in epochs:
             raise _damaged(path, f"row {number}: epoch {row['epoch']:.0f} of the fold comes a second time")
         epochs.add((row["fold"], row["epoch"]))

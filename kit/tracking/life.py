@@ -2,21 +2,20 @@
 
 import contextlib
 import dataclasses
-import errno
 import fnmatch
 import os
 import pathlib
 import shutil
+import unicodedata
 from collections.abc import Iterator
 from typing import Any, Literal, Protocol, TypeVar
 
 from kit import files, locks
-from kit.errors import Failure, UserError
+from kit.errors import Failure, UserError, kind_of
 from kit.tracking import schema
 from kit.tracking.schema import Config
 
 MOST_OF_A_NAME = 20  # default names that are taken already: name-2, name-3 …
-BROKEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # nothing that the user gave is to blame
 Existing = Literal["refuse", "resume", "restart"]
 
 
@@ -54,6 +53,9 @@ class Begun(Protocol):
     def config(self) -> Config:
         """What it is."""
 
+    def check_writable(self) -> None:
+        """Check that its files can be written."""
+
 
 AnyRun = TypeVar("AnyRun", bound=Begun)
 
@@ -67,6 +69,7 @@ def begin(run: AnyRun, config: Config, existing: Existing, unique: bool) -> Iter
     """Begin a run, or go on with it, as `Run.begin` says."""
     with _free(run, config, existing, unique) as run:
         new = run.state == "absent"
+        run.check_writable()
         try:
             with writing(run.folder):
                 run.working.mkdir(parents=True, exist_ok=True)
@@ -116,6 +119,19 @@ def _free(run: AnyRun, config: Config, existing: Existing, unique: bool) -> Iter
             return
 
 
+def same_on_other_disks(folder: pathlib.Path) -> pathlib.Path | None:
+    """Return the folder beside `folder` that would be the same on a disk that ignores capitals; None without one."""
+    with contextlib.suppress(OSError):
+        for other in folder.parent.iterdir():
+            if other.name != folder.name and _folded(other.name) == _folded(folder.name):
+                return other
+    return None
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 def _renamed(run: Any, name: str) -> Any:
     return dataclasses.replace(run, folder=run.folder.with_name(name))
 
@@ -123,6 +139,8 @@ def _renamed(run: Any, name: str) -> Any:
 def _check_free(run: Begun, config: Config, existing: Existing) -> None:
     if run.state == "absent":
         _check_empty(run.folder)
+        if twin := same_on_other_disks(run.folder):
+            raise _Taken(f"{twin} differs from {run.name} in its capitals only; take another --name, or remove it.")
     elif run.elsewhere:
         raise _Taken(f"{run.folder} is being trained on Kaggle: `{run.resume_command}`; or take another --name.")
     elif run.state == "complete":
@@ -172,10 +190,21 @@ def writing(path: pathlib.Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or error
-        if error.errno in BROKEN:
-            raise Failure(f"{path} cannot be written ({reason}); make room, and give the command again.") from None
-        raise UserError(f"{path} cannot be written ({reason}); make way for it, or use another folder.") from None
+        kind = kind_of(error)
+        remedy = "make way for it, or use another folder"
+        if kind is Failure:
+            remedy = "make room, and give the command again"
+        raise kind(f"{path} cannot be written ({error.strerror or error}); {remedy}.") from None
+
+
+def check_writable(path: pathlib.Path, size: int = 0) -> None:
+    """Check that a file of `size` bytes can be written to `path`, before the work for it; nothing changes.
+
+    Raises:
+        UserError, Failure: as `writing`.
+    """
+    with writing(path):
+        files.check_writable(path, size)
 
 
 def _difference(begun: Config, asked: Config) -> str:

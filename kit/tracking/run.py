@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 RUNS = pathlib.Path("runs")
 SUBMISSIONS = pathlib.Path("submissions")
+ENOUGH = 1 << 20  # bytes; the smallest runs take about as much
 
 State = Literal["absent", "begun", "trained", "complete"]
 
@@ -150,6 +151,8 @@ class Run:
     def history(self) -> "pd.DataFrame":
         """A row an epoch: fold, epoch, seconds, learning_rate, loss, accuracy, val_loss, val_accuracy.
 
+        Where the competition scores by another metric than accuracy and log-loss, also val_score.
+
         Raises:
             UserError: the file is missing or damaged; names the row and the column.
         """
@@ -158,7 +161,7 @@ class Run:
         path = self.folder / "history.csv"
         if not os.path.exists(path):
             raise UserError(f"{path} is missing: {self.folder} has no training of its own, or is not finished.")
-        return pd.DataFrame(history.read(path), columns=list(history.COLUMNS))
+        return pd.DataFrame(history.read(path))
 
     def images(self) -> int:
         """How many training images the run's data have, by the length of its out-of-fold probabilities.
@@ -227,6 +230,21 @@ class Run:
             UserError: another process is at it.
         """
         return life.locked(self)
+
+    def check_writable(self, name: str = "", size: int = ENOUGH) -> None:
+        """Check that the run can be written, before the work for it; nothing changes.
+
+        Args:
+            name: of a file in its folder; by default that of all files that a run leaves, and of its submission CSV.
+            size: bytes that must fit on the disk.
+
+        Raises:
+            UserError: a folder cannot be written.
+            Failure: the disk is full.
+        """
+        paths = [self.folder / "metrics.json", self.figures / "figure.png", self.submission]
+        for path in [self.folder / name] if name else paths:
+            life.check_writable(path, size)
 
     def rewrite_config(self, config: Config) -> None:
         """Replace `config.yaml`, for a plan that has become its ensemble."""

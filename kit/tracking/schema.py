@@ -11,6 +11,7 @@ import yaml
 
 from kit import yaml_files
 from kit.errors import UserError
+from kit.metrics import named
 from kit.recipes.plan import METHODS, Plan
 from kit.recipes.recipe import FIELDS, Recipe, explanation, shown
 
@@ -163,7 +164,13 @@ class MemberMetrics(_Schema):
     validation_accuracy: Share
     validation_log_loss: float
     validation_score: float | None = None
+    """By the competition's metric, where that is another than accuracy."""
     weight: float | None = None
+
+    @property
+    def score(self) -> float:
+        """The score by the competition's metric."""
+        return self.validation_accuracy if self.validation_score is None else self.validation_score
 
 
 class Metrics(_Schema):
@@ -178,9 +185,11 @@ class Metrics(_Schema):
         validation_images: how many these are.
         metric, validation_score, validation_score_error: where the competition scores by another metric than accuracy:
             its name, the score on the same images and its standard error.
+        baseline_score: the score, by that metric, of the best constant prediction for the same images.
+        beats_baseline: whether the run and each of its folds are significantly better; None with too few images.
         selected_on_validation: whether these images also chose the epoch (`checkpoint: best`, `patience`), which makes
-            the accuracy a little too high.
-        fold_accuracies: of each fold.
+            the scores a little too good.
+        fold_accuracies, fold_scores: of each fold, the latter by the other metric.
         fit_seconds, images_per_second: of training.
         parameters: of one network, or of all members together.
         epochs, precision, peak_memory (bytes), hardware: how it was trained.
@@ -206,8 +215,11 @@ class Metrics(_Schema):
     metric: str = "accuracy"
     validation_score: float | None = None
     validation_score_error: float | None = None
+    baseline_score: float | None = None
+    beats_baseline: bool | None = None
     selected_on_validation: bool = False
     fold_accuracies: list[Share] | None = None
+    fold_scores: list[float] | None = None
     fit_seconds: float = pydantic.Field(ge=0)
     images_per_second: float = pydantic.Field(ge=0)
     parameters: Count
@@ -240,6 +252,19 @@ class Metrics(_Schema):
         return self.standard_error if self.metric == "accuracy" else self.validation_score_error
 
     @property
+    def shortfall(self) -> str:
+        """Say that the run has learned nothing; an empty text where it has, and where that is not known."""
+        if self.beats_baseline is not False or self.score is None or self.baseline_score is None:
+            return ""
+        metric = named(self.metric)
+        guessing = f"that of always guessing, {metric.shown(self.baseline_score)}"
+        if self.fold_accuracies and metric.name == "accuracy":
+            folds = ", ".join(f"{accuracy:.2%}" for accuracy in self.fold_accuracies)
+            return f"accuracy by fold ({folds}) is not everywhere better than {guessing}"
+        where = ", at least of a fold," if self.folds else ""
+        return f"validation {metric.name} {metric.shown(self.score)}{where} is no better than {guessing}"
+
+    @property
     def split(self) -> dict[str, Any]:
         """The fields that say which images trained and which validated."""
         share = "held_out_share" if self.folds else "validation_share"
@@ -255,7 +280,7 @@ def read_yaml(path: pathlib.Path, schema: type[Schema]) -> Schema:
     Raises:
         UserError: the file is missing, not YAML, or a field is wrong; names file and field.
     """
-    return _checked(yaml_files.mapping(path), path, schema)
+    return _checked(yaml_files.parse(text(path, yaml_files.LARGEST), str(path)), path, schema)
 
 
 def read_json(path: pathlib.Path, schema: type[Schema]) -> Schema:
@@ -271,15 +296,15 @@ def read_json(path: pathlib.Path, schema: type[Schema]) -> Schema:
     return _checked(content, path, schema)
 
 
-def text(path: pathlib.Path) -> str:
-    """Return a text file's content.
+def text(path: pathlib.Path, largest: int = LARGEST) -> str:
+    """Return the content of a text file of at most `largest` bytes.
 
     Raises:
         UserError: the file is missing, not a regular file, too large, or not UTF-8.
     """
     try:
         state = path.stat()
-        if not stat.S_ISREG(state.st_mode) or state.st_size > LARGEST:
+        if not stat.S_ISREG(state.st_mode) or state.st_size > largest:
             raise UserError(f"{path} is not a file that a run has; train the run again.")
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:

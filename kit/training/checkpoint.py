@@ -10,6 +10,7 @@ import numpy as np
 
 from kit import files, tracking
 from kit.errors import UserError
+from kit.recipes.recipe import Recipe, shown
 from kit.tracking import arrays
 
 ANEW = "remove it to train this fold from its start"
@@ -46,6 +47,21 @@ def load(path: pathlib.Path, variables: Sequence) -> None:
         raise UserError(f"{path} belongs to another network or optimizer; remove it to train this fold anew.")
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
+
+
+def check_recipe(notes: dict[str, Any], recipe: Recipe, path: pathlib.Path) -> None:
+    """Refuse what was kept of a training with another recipe: its `config.yaml` was edited since.
+
+    Raises:
+        UserError: a field differs; names it.
+    """
+    before, now = notes.get("recipe"), json.loads(json.dumps(recipe.as_dict()))
+    for name, value in now.items():
+        if not isinstance(before, dict) or before.get(name) != value:
+            raise UserError(
+                f"{path} was begun with another recipe ({name} is now {shown(value)}); put config.yaml back as it was, "
+                "or begin anew under another --name."
+            )
 
 
 def write_arrays(path: pathlib.Path, content: dict[str, np.ndarray], notes: dict[str, Any]) -> None:

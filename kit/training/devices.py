@@ -10,6 +10,9 @@ import keras
 
 from kit.errors import UserError
 
+SPLITS_CPU = (2, 21)
+"""The first TensorFlow whose collective operations neither hang nor fail between devices that share a CPU."""
+
 
 def check(wanted: str, batch_size: int) -> None:
     """Refuse devices that are not there, and batches that they cannot share, before anything is built.
@@ -19,7 +22,8 @@ def check(wanted: str, batch_size: int) -> None:
         batch_size: images a step, over all devices together.
 
     Raises:
-        UserError: there are fewer devices than wanted, or the batch size is not a multiple of their number.
+        UserError: there are fewer devices than wanted, the batch size is not a multiple of their number, or the
+            TensorFlow here cannot show a CPU as several.
     """
     backend, accelerated = keras.backend.backend(), bool(accelerator())
     if backend == "tensorflow" and not accelerated:
@@ -30,6 +34,11 @@ def check(wanted: str, batch_size: int) -> None:
     if count > available:
         kind = "accelerators" if accelerated else "CPU devices"
         raise UserError(f"devices: {count} wanted, but there are only {available} {kind}.")
+    if count > 1 and backend == "tensorflow" and not accelerated and tensorflow_version() < SPLITS_CPU:
+        raise UserError(
+            f"devices: this TensorFlow may hang on a CPU that is shown as {count} devices; take --devices 1, or "
+            f"TensorFlow {'.'.join(map(str, SPLITS_CPU))} or newer."
+        )
     if batch_size % count:
         raise UserError(
             f"devices: {count} devices cannot share batches of {batch_size} images; take --batch-size "
@@ -93,6 +102,22 @@ def accelerator() -> str:
         first = jax.devices()[0]
         return "" if first.platform == "cpu" else first.device_kind
     return ""
+
+
+def run_eagerly() -> None:
+    """Let this process's networks run call by call, which is cheaper than a graph where they make only a few steps."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.run_functions_eagerly(True)
+
+
+def tensorflow_version() -> tuple[int, int]:
+    """TensorFlow's version, of which two numbers count."""
+    import tensorflow
+
+    major, minor, *_ = tensorflow.__version__.split(".")
+    return int(major), int(minor)
 
 
 def hardware() -> dict:

@@ -27,6 +27,7 @@ RESERVE = 2 * 10**9
 """Bytes that stay free on the disk."""
 CHUNK_BYTES, MOST_BATCHES = 32 * 2**20, 8  # what is computed between two notes of the progress
 PROGRESS = "progress.json"
+LARGEST_PROGRESS = 1 << 24  # bytes
 
 
 class Cache:
@@ -237,8 +238,8 @@ def _last_use(folder: pathlib.Path) -> float:
 def _checksums(folder: pathlib.Path, count: int) -> list[int | None]:
     """The checksums of the chunks that are done."""
     try:
-        noted = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        noted = json.loads(files.content(folder / PROGRESS, LARGEST_PROGRESS))
+    except (OSError, ValueError, RecursionError):
         noted = None
     return noted if isinstance(noted, list) and len(noted) == count else [None] * count
 

@@ -29,6 +29,7 @@ class Split:
         images: (n, h, w, c) uint8; targets: (n, classes) float32, a distribution over the classes each.
         validation_images: (m, h, w, c) uint8; validation_labels: (m,) integers. m may be 0.
         fold: its number, from 0.
+        metric: by what the competition scores, one of `kit.metrics.METRICS`.
     """
 
     images: np.ndarray
@@ -36,6 +37,7 @@ class Split:
     validation_images: np.ndarray
     validation_labels: np.ndarray
     fold: int = 0
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def compiled(
     batches: Batches | FeatureBatches,
     epochs: int | None = None,
     unfrozen: Sequence[keras.Layer] = (),
+    learning_rate: keras.optimizers.schedules.LearningRateSchedule | None = None,
 ) -> keras.Model:
     """Return the training model, ready for `fit`: with the recipe's optimizer and loss.
 
@@ -74,10 +77,11 @@ def compiled(
         batches: what it will be trained on; their recipe counts.
         epochs: how many the schedule spans; all of the recipe's by default.
         unfrozen: layers that learn at the recipe's `unfreeze_factor`.
+        learning_rate: another schedule than the recipe's.
     """
     recipe = batches.recipe
     model = training_model(network, batches)
-    optimizer = optimizers.build(recipe, network, batches.steps * (epochs or recipe.epochs), unfrozen)
+    optimizer = optimizers.build(recipe, network, batches.steps * (epochs or recipe.epochs), unfrozen, learning_rate)
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
     model.compile(optimizer, loss, metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
     model.optimizer.build(network.trainable_variables)  # under float16 it is another one, around the recipe's
@@ -107,7 +111,7 @@ def fit(
 
     Returns:
         The history, one dict an epoch: fold, stage (from 0), epoch (from 1, over all stages), seconds, learning_rate,
-        loss, accuracy, val_loss, val_accuracy.
+        loss, accuracy, val_loss, val_accuracy; by another metric than accuracy and log-loss also val_score.
 
     Raises:
         Failure: the training diverged: a loss or a probability is not finite.
@@ -117,7 +121,9 @@ def fit(
     batches = Batches(split.images, split.targets, recipe, stream=split.fold)
     progress = ValidateAndCheckpoint(network, split, batches, paths, started)
     if paths and paths.state.exists():
-        progress.restore(checkpoint.progress(paths.state))
+        kept = checkpoint.progress(paths.state)
+        checkpoint.check_recipe(kept, recipe, paths.state)
+        progress.restore(kept)
     reached = progress.stage
     for number, stage in enumerate(fine_tuning.stages(recipe)):
         unfrozen = fine_tuning.unfreeze(network, stage.unfreeze)
@@ -167,6 +173,11 @@ class ValidateAndCheckpoint(keras.callbacks.Callback):
         self.history: list[dict[str, Any]] = []
         self.stage = 0
         self.started, self.paused = started, 0.0
+
+    @property
+    def has_score(self) -> bool:
+        """Whether the competition's metric is neither of the two numbers that every epoch has."""
+        return self.split.metric not in ("accuracy", "log-loss")
 
     @property
     def epochs_done(self) -> int:
@@ -221,12 +232,14 @@ class ValidateAndCheckpoint(keras.callbacks.Callback):
         self.paused += time.perf_counter() - before
         row = {"fold": self.split.fold, "stage": self.stage, "epoch": epoch + 1, "seconds": round(seconds, 3)}
         row["learning_rate"] = float(schedule(optimizer.iterations - 1))
-        for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        columns = ["loss", "accuracy", "val_loss", "val_accuracy"]
+        for name in [*columns, "val_score"] if self.has_score else columns:
             row[name] = float(logs.get(name, math.nan))
         self.history.append(row)
         if self.paths:
             variables = [*self.state.variables, *optimizer.variables]
-            checkpoint.save(self.paths.state, variables, {"history": self.history})
+            notes = {"history": self.history, "recipe": self.recipe.as_dict()}
+            checkpoint.save(self.paths.state, variables, notes)
         if self.stops_early():
             self.model.stop_training = True
 
@@ -265,6 +278,8 @@ class ValidateAndCheckpoint(keras.callbacks.Callback):
         labels = self.split.validation_labels
         logs["val_loss"] = metrics.log_loss(labels, probabilities)
         logs["val_accuracy"] = metrics.accuracy(labels, probabilities)
+        if self.has_score:
+            logs["val_score"] = metrics.named(self.split.metric).score(labels, probabilities)
         if self.paths and all(logs["val_loss"] < row["val_loss"] for row in self.history):
             with files.replacing(self.paths.best) as fresh:
                 self.network.save(fresh)

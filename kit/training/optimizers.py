@@ -76,7 +76,13 @@ FAMILIES = {
 }
 
 
-def build(recipe: Recipe, network: keras.Model, steps: int, unfrozen: Sequence[keras.Layer] = ()):
+def build(
+    recipe: Recipe,
+    network: keras.Model,
+    steps: int,
+    unfrozen: Sequence[keras.Layer] = (),
+    learning_rate: keras.optimizers.schedules.LearningRateSchedule | None = None,
+):
     """Return the recipe's optimizer, built for `network`'s trainable weights.
 
     Args:
@@ -84,10 +90,12 @@ def build(recipe: Recipe, network: keras.Model, steps: int, unfrozen: Sequence[k
         network: whose `trainable_variables` it will move.
         steps: how many the schedule spans.
         unfrozen: layers whose learning rate is multiplied by the recipe's `unfreeze_factor`.
+        learning_rate: another schedule than the recipe's.
     """
     family = FAMILIES[recipe.optimizer]
     options: dict[str, Any] = {
-        "learning_rate": Schedule(
+        "learning_rate": learning_rate
+        or Schedule(
             recipe.schedule,
             recipe.learning_rate,
             steps,

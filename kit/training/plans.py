@@ -81,7 +81,7 @@ def as_begun(member: Run, recipe: Recipe) -> Recipe:
 
 
 def _join(plan: Plan, run: Run, members: list[Run], dataset: Dataset) -> None:
-    output.write_curves(run, members)
+    output.write_curves(run, members, dataset.competition)
     joined = ensemble.read(members, dataset)
     build.check(joined)
     test = joined.test()

@@ -78,8 +78,14 @@ def reached(training: Training, oof: np.ndarray) -> dict[str, Any]:
         "validation_log_loss": metrics.log_loss(labels[rows], oof[rows]),
         "validation_images": len(rows),
     }
-    found |= metrics.competition_score(dataset.competition.metric, labels[rows], oof[rows])
+    metric = dataset.competition.metric
+    folds = [np.searchsorted(rows, part) for _, part in training.folds] if training.recipe.folds else []
+    found |= metrics.competition_score(metric, labels[rows], oof[rows], folds)
+    found |= metrics.against_baseline(metric, labels[rows], oof[rows])
     if training.recipe.folds:
+        beaten = [metrics.against_baseline(metric, labels[part], oof[part]) for _, part in training.folds]
+        if any(one["beats_baseline"] is False for one in beaten):
+            found["beats_baseline"] = False
         found["fold_accuracies"] = [metrics.accuracy(labels[part], oof[part]) for _, part in training.folds]
     return found
 
@@ -115,7 +121,7 @@ def _fold(training, run, fold, timings, callbacks):
                 network.save(fresh)
         with timings.measure("predict"):
             arrays = _predicted(training, network, split, paths)
-    notes = {"history": history, "parameters": network.count_params()}
+    notes = {"history": history, "parameters": network.count_params(), "recipe": training.recipe.as_dict()}
     checkpoint.write_arrays(done, arrays, notes)
     for path in run.working.glob(f"state-{fold}*"):
         path.unlink(missing_ok=True)
@@ -138,6 +144,7 @@ def _check_part(training, fold, arrays, notes, path):
     wanted = {f"{name}{number}": (groups, count, classes) for name, count in counts.items() for number in numbers}
     if {name: array.shape for name, array in arrays.items()} != wanted or not isinstance(notes.get("parameters"), int):
         raise UserError(f"{path} is not of this training; {checkpoint.ANEW}.")
+    checkpoint.check_recipe(notes, training.recipe, path)
 
 
 def _predicted(training, network, split, paths):

@@ -47,7 +47,7 @@ class Training:
         if self.dataset.extra is not None:
             trained_on = np.concatenate([trained_on, self.dataset.extra.images])
             targets = np.concatenate([targets, one_hot[self.dataset.extra.labels]])
-        return Split(trained_on, targets, images[held_out], labels[held_out], fold)
+        return Split(trained_on, targets, images[held_out], labels[held_out], fold, self.dataset.competition.metric)
 
     def network(self, split: Split) -> keras.Model:
         """Build a fold's network with its first weights, seeded, in the recipe's precision."""
@@ -87,8 +87,9 @@ def resolve(dataset: Dataset, recipe: Recipe) -> Training:
         UserError: the recipe does not suit the network, the images, the runs that it names or this machine.
     """
     zoo.find(recipe.model)
-    devices.check(recipe.devices, recipe.batch_size)
     folds = splits.splits(dataset.train_labels, recipe)
+    for rows, _ in folds:
+        devices.check(recipe.devices, min(recipe.batch_size, len(rows)))
     training = Training(dataset, recipe, folds, lineage.resolve(recipe, dataset))
     split = training.split(0)
     with devices.prepare(recipe.devices):

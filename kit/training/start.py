@@ -12,7 +12,7 @@ from kit.recipes import Recipe
 from kit.recipes.plan import Plan
 from kit.timings import Timings
 from kit.tracking import Config, Run
-from kit.training import output, plans, session
+from kit.training import output, plans, session, summary
 from kit.training.setup import Training, resolve
 
 Callbacks = Callable[[Run, int], list[keras.callbacks.Callback]]
@@ -89,4 +89,5 @@ class _Trainer:
                 session.train(training, begun, self.timings, self.callbacks)
             with self.timings.measure("figures"):
                 output.write(training, begun)
+        summary.warn(begun)
         return begun

@@ -1,5 +1,7 @@
 """What a complete run reached, and what one may type next."""
 
+import sys
+
 from kit import metrics, tracking
 from kit.errors import UserError
 from kit.tracking import Run
@@ -22,17 +24,29 @@ def summary(run: Run) -> str:
         f"({reached.images_per_second:,.0f} images a second, {reached.parameters:,} parameters)"
     ]
     if reached.selected_on_validation:
-        lines.append("The same images chose the epoch, which makes that accuracy a little too high.")
+        lines.append(f"The same images chose the epoch, which makes that {metric.name} a little too {metric.too_good}.")
     best = _best_other(run)
     if best is not None and reached.score is not None and (other := best.metrics().score) is not None:
-        difference = reached.score - other
-        ahead = f"{100 * difference:+.2f} points" if metric.name == "accuracy" else f"{difference:+.4f}"
+        ahead = metric.shown_difference(reached.score - other)
         lines.append(f"Best of your other runs on these data: {best.name}, {metric.shown(other)} (this one {ahead}).")
     if config.data.limit:
         lines.append(f"Trained on a part of the data only (--limit {config.data.limit}).")
     if config.data.extra:
         lines.append(f"Trained on {config.data.extra.images:,} more images, of {config.data.extra.folder}.")
     return "\n".join(lines)
+
+
+def warn(run: Run) -> None:
+    """Say on stderr that a complete run has learned nothing, where it has not, and what to do."""
+    if shortfall := run.metrics().shortfall:
+        recipe = run.config().recipe
+        than = f" than {recipe.learning_rate:g}" if recipe else ""
+        print(
+            f"warning: {run.name} has learned nothing: its {shortfall}. Take a smaller --learning-rate{than}, more "
+            "epochs, or look for wrong labels.",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def next_commands(run: Run) -> str:

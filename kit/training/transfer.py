@@ -1,6 +1,7 @@
 """Where a network's first weights come from: random numbers, ImageNet, a file, or earlier runs."""
 
 import pathlib
+import zipfile
 
 import keras
 import numpy as np
@@ -11,6 +12,9 @@ from kit.errors import UserError
 from kit.recipes import Recipe
 from kit.training import fine_tuning
 from kit.training.lineage import NO_RUN, Lineage
+
+MOST_TIMES, MORE_BYTES = 4, 1 << 24
+"""How many times its size, and how many bytes more, a saved network may unpack to; others may have compressed it."""
 
 
 def build(
@@ -64,10 +68,30 @@ def load(path: pathlib.Path) -> keras.Model:
     if not path.is_file():  # a pipe would be waited for
         raise UserError(f"{path} is not a file; put the network's file back, or train the run again.")
     try:
+        _check_unpacked(path)
         return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except UserError:
+        raise
     except Exception as error:  # Keras, zipfile, zlib and h5py each have kinds of their own for changed bytes
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise UserError(f"{path} is not a network that Keras can read ({reason}); train the run again.") from None
+
+
+def _check_unpacked(path: pathlib.Path) -> None:
+    """Refuse an archive that unpacks to far more than it has; Keras stores what it saves as it is.
+
+    Raises:
+        UserError: it does.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(one.file_size for one in archive.infolist())
+    if unpacked > MOST_TIMES * path.stat().st_size + MORE_BYTES:
+        raise UserError(
+            f"{path} would unpack to {unpacked / 1e9:,.1f} GB, which no network does; train the run again, or get the "
+            "file from a source that you trust."
+        )
 
 
 def load_classifier(path: pathlib.Path, competition: Competition) -> keras.Model:

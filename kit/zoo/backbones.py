@@ -168,5 +168,5 @@ def lines() -> Iterator[str]:
     for row in TABLE:
         megabytes = "" if row.megabytes is None else f"{row.megabytes:,.0f}"
         parameters = "" if row.parameters is None else f"{row.parameters:.1f} M"
-        top_1 = "" if row.top_1 is None else f"{row.top_1:.1f} %"
+        top_1 = "" if row.top_1 is None else f"{row.top_1:.1f}%"
         yield f"{row.name:<18}  {megabytes:>6}  {parameters:>11}  {top_1:>8}  {row.smallest}×{row.smallest}"

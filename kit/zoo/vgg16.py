@@ -10,13 +10,15 @@ from keras import layers, ops
 
 from kit.errors import UserError
 from kit.zoo import register
-from kit.zoo.blocks import classifier
+from kit.zoo.blocks import classifier, norm
 from kit.zoo.option_types import Rate
 
 SMALLEST = 32
 IMAGENET_MEAN = (123.68, 116.779, 103.939)
 PIXEL_DEVIATION = 58.0  # ImageNet's standard deviation
 WEIGHTS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+OWN_WEIGHTS_FILE = "vgg16.weights.h5"
+"""What a file of these weights is called that somebody wrote with Keras 3."""
 WEIGHTS_PAGE = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{WEIGHTS_FILE}"
 
 
@@ -44,6 +46,9 @@ def vgg16_transfer(input_shape, classes, weights: str | None = "imagenet", dropo
 def vgg16_skip(input_shape, classes, weights: str | None = "imagenet", dropout: Rate | None = None):
     """VGG16, frozen, with a branch after each of its five poolings; the five branches are joined.
 
+    Each branch begins with a batch norm: what VGG16's first blocks give is in the hundreds, and without a norm the
+    branches learn little from it.
+
     Args:
         input_shape, classes: as for `vgg16_transfer`.
         weights: "imagenet" (downloaded by Keras once), a weights file without top, or None: random and trainable.
@@ -57,6 +62,7 @@ def vgg16_skip(input_shape, classes, weights: str | None = "imagenet", dropout: 
     branches = []
     for block in range(1, 6):
         x = layers.Flatten(name=f"branch{block}_flatten")(base.get_layer(f"block{block}_pool").output)
+        x = norm(x, f"branch{block}_norm")
         x = layers.Dense(512, activation="relu", name=f"branch{block}_dense")(x)
         x = layers.Dropout(rate, name=f"branch{block}_dropout")(x)
         branches.append(layers.Dense(classes, name=f"branch{block}_logits")(x))

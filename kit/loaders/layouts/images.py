@@ -40,20 +40,32 @@ def within(path: str, folder: str) -> bool:
 
 
 def by_id(paths: Sequence[str], folder: str) -> dict[str, str]:
-    """Return the path that each id may mean: an image's path, its name, or either without the extension.
+    """Return the path that each id may mean: an image's path, the end of it, or either without the extension.
 
-    What two images could be called is left out, unless it is one's whole path.
+    What two images could be called is left out, unless it is one's whole path, or its path in `folder`.
     """
     found = {path: path for path in paths}
-    for named in ([path.removeprefix(f"{folder}/") for path in paths], [posixpath.basename(path) for path in paths]):
-        meant: dict[str, list[str]] = {}
-        for name, path in zip(named, paths, strict=True):
+    inside = ((path.removeprefix(f"{folder}/"), path) for path in paths)
+    ends = (
+        ("/".join(parts[start:]), path) for path in paths for parts in [path.split("/")] for start in range(len(parts))
+    )
+    for named in (inside, ends):
+        meant: dict[str, str] = {}
+        for name, path in named:
             for key in {name, posixpath.splitext(name)[0]}:
-                meant.setdefault(key, []).append(path)
-        for key, its in meant.items():
-            if len(its) == 1:
-                found.setdefault(key, its[0])
+                if meant.setdefault(key, path) != path:
+                    meant[key] = ""
+        for key, path in meant.items():
+            if path:
+                found.setdefault(key, path)
     return found
+
+
+def meant(known: dict[str, str], name: str) -> str:
+    """Return the path that an id means by what `by_id` returned, or an empty text; its extension may be another's."""
+    name = name.strip().removeprefix("./")
+    bare, suffix = posixpath.splitext(name)
+    return known.get(name) or (known.get(bare, "") if suffix.lower() in decoding.SUFFIXES else "")
 
 
 def for_ids(tree: Tree, folder: str, ids: Sequence[str], ids_from: str, without: str = "") -> list[str]:
@@ -63,7 +75,7 @@ def for_ids(tree: Tree, folder: str, ids: Sequence[str], ids_from: str, without:
         UserError: an id has no image, or it is not clear which; names it.
     """
     known = by_id(of_folder(tree, folder, without), folder)
-    paths = [known.get(one, known.get(one.strip(), "")) for one in ids]
+    paths = [known.get(one) or meant(known, one) for one in ids]
     if "" in paths:
         missing = [one for one, path in zip(ids, paths, strict=True) if not path]
         raise UserError(

@@ -17,8 +17,13 @@ def read(competition: Competition, tree: Tree) -> Arrays:
     test_ids = sample_submission.ids(competition, tree)
     where = tree.where(names.labels)
     with tree.open(names.labels) as stream:
-        ids, texts = tables.columns(stream, where, (names.id_column, names.label_column), tree.remedy)
-    labels = tables.as_labels(texts, competition.label_texts, where, names.label_column, tree.remedy)
+        columns = (names.label_column,) if names.label_column else competition.label_texts
+        ids, *texts = tables.columns(stream, where, (names.id_column, *columns), tree.remedy)
+    if names.label_column:
+        labels = tables.as_labels(texts[0], competition.label_texts, where, names.label_column, tree.remedy)
+    else:
+        labels = tables.one_hot(texts, columns, where, tree.remedy)
+    images.check_counts(labels, competition, tree, names.labels)
     paths = images.for_ids(tree, names.train, ids, where, without=names.test if names.test != names.train else "")
     of_test = images.for_ids(tree, names.test, [str(one) for one in test_ids], tree.where(names.sample_submission))
     train_images = images.read(competition, tree, paths, names.train or "train")

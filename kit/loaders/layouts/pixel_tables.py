@@ -22,14 +22,15 @@ def read(competition: Competition, files: KaggleFiles | Tree) -> Arrays:
     assert isinstance(names, PixelTables)
     test_ids = sample_submission.ids(competition, files)
     numbered = competition.label_texts == tuple(map(str, range(competition.classes)))
-    label = names.label_column
+    label, pixels = names.label_column, _pixels(competition, files)
     train, labels, texts = _table(
-        competition, files, names.train, label if numbered else None, () if numbered else (label,)
+        competition, files, names.train, pixels, label if numbered else None, () if numbered else (label,)
     )
     if not numbered:
         where = files.where(names.train)
         labels = tables.as_labels(texts[label], competition.label_texts, where, label, files.remedy)
-    test, _, texts = _table(competition, files, names.test, None, (names.id_column,) if names.id_column else ())
+    ids = (names.id_column,) if names.id_column else ()
+    test, _, texts = _table(competition, files, names.test, pixels, None, ids)
     if names.id_column:
         test = test[_order(tables.as_ids(texts[names.id_column]), test_ids, competition, files)]
     elif len(test) != len(test_ids):
@@ -41,20 +42,40 @@ def read(competition: Competition, files: KaggleFiles | Tree) -> Arrays:
     return train.reshape(shape), labels, test.reshape(shape), test_ids
 
 
+def _pixels(competition: Competition, files: KaggleFiles | Tree) -> list[str]:
+    """Return what the columns of pixels are called: by their numbers, or as they stand in the training table."""
+    names, count = competition.files, prod(competition.image_shape)
+    assert isinstance(names, PixelTables)
+    if names.pixel_prefix:
+        return [f"{names.pixel_prefix}{number}" for number in range(count)]
+    where = files.where(names.train)
+    with files.open(names.train) as stream:
+        header = pixel_tables.header_of(stream, where, files.remedy)
+    pixels = [name for name in header if name not in (names.label_column, names.id_column)]
+    if len(pixels) != count:
+        raise UserError(
+            f"{where}, line 1: {len(pixels)} columns of pixels, but the images have {count}; {files.remedy}"
+        )
+    return pixels
+
+
 def _table(
-    competition: Competition, files: KaggleFiles | Tree, name: str, label: str | None, texts: tuple[str, ...]
+    competition: Competition,
+    files: KaggleFiles | Tree,
+    name: str,
+    pixels: list[str],
+    label: str | None,
+    texts: tuple[str, ...],
 ) -> tuple[np.ndarray, np.ndarray, dict[str, list[str]]]:
     names = competition.files
     assert isinstance(names, PixelTables)
-    count = prod(competition.image_shape)
     layout = pixel_tables.Layout(
-        pixels=[f"{names.pixel_prefix}{number}" for number in range(count)] if names.pixel_prefix else [],
+        pixels=pixels,
         label=label,
         classes=competition.classes,
         most_rows=competition.most_images,
         texts=texts,
         ignored=(names.id_column,) if names.id_column and name == names.train else (),
-        pixel_count=count,
     )
     with files.open(name) as stream:
         return pixel_tables.read_with_texts(stream, files.where(name), layout, files.remedy)
