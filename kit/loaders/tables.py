@@ -1,7 +1,6 @@
 """Small CSV files of any columns: sample submissions and tables of labels, whose ids may be numbers or texts."""
 
 import csv
-import io
 import itertools
 from collections.abc import Sequence
 from typing import BinaryIO, TextIO
@@ -9,7 +8,7 @@ from typing import BinaryIO, TextIO
 import numpy as np
 
 from kit.errors import UserError
-from kit.loaders.tree import buffered
+from kit.loaders.tree import Lines
 
 DELIMITERS = (",", ";", "\t")
 _BITS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
@@ -31,7 +30,7 @@ def columns(stream: BinaryIO, where: str, wanted: Sequence[str], remedy: str, *,
     Raises:
         UserError: names the line (the header is line 1) and column of the first thing that is wrong.
     """
-    with io.TextIOWrapper(buffered(stream), "utf-8-sig", newline="") as text:
+    with Lines(stream) as text:
         return _columns(text, where, wanted, remedy, only)
 
 

@@ -5,6 +5,7 @@ A file's path is that which it has once everything is unpacked into folders of t
 """
 
 import contextlib
+import csv
 import functools
 import hashlib
 import io
@@ -24,6 +25,7 @@ DEEPEST = 4  # zips within each other
 LARGEST_IMAGE = 1 << 26  # bytes of a file that is taken into memory whole
 LARGEST_TABLE = 1 << 34
 BUFFER = 1 << 18
+LONGEST_LINE = 1 << 24  # characters
 Content = Callable[[], bytes]
 
 
@@ -226,6 +228,29 @@ def _joined(prefix: str, name: str) -> str:
 def _open_file(path: pathlib.Path) -> Iterator[BinaryIO]:
     with disk.open_regular(path) as stream:
         yield stream
+
+
+class Lines(io.TextIOWrapper):
+    """UTF-8 text, with or without BOM, read by lines; one of LONGEST_LINE characters is an error, not a full memory."""
+
+    def __init__(self, stream: BinaryIO):
+        super().__init__(buffered(stream), "utf-8-sig", newline="")
+
+    def readline(self, size: int = -1, /) -> str:
+        """Read a line, or the whole rest of the text's last one.
+
+        Raises:
+            csv.Error: it is too long.
+        """
+        line = super().readline(LONGEST_LINE if size < 0 else size)
+        if len(line) >= LONGEST_LINE:
+            raise csv.Error(f"a line has more than {LONGEST_LINE:,} characters")
+        return line
+
+    def __next__(self) -> str:
+        if line := self.readline():
+            return line
+        raise StopIteration
 
 
 def buffered(stream: BinaryIO) -> BinaryIO:

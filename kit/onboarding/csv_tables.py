@@ -1,7 +1,6 @@
 """A competition's tables, as far as they are needed to find out what they are."""
 
 import csv
-import io
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from typing import TextIO
 
 from kit.errors import UserError
 from kit.loaders import tables
-from kit.loaders.tree import Tree, buffered
+from kit.loaders.tree import Lines, Tree
 
 MOST_ROWS = 1_000_000
 SUFFIXES = (".csv", ".tsv")
@@ -86,7 +85,7 @@ def every(tree: Tree, most: int = MOST_ROWS) -> tuple[list[Table], list[str]]:
 @contextmanager
 def _opened(tree: Tree, path: str) -> Iterator[tuple[str, TextIO, str]]:
     try:
-        with tree.open(path) as stream, io.TextIOWrapper(buffered(stream), "utf-8-sig", newline="") as text:
+        with tree.open(path) as stream, Lines(stream) as text:
             first = text.readline()
             yield first, text, tables.delimiter(first)
     except (UnicodeDecodeError, csv.Error) as error:
