@@ -6,7 +6,7 @@ from typing import BinaryIO
 import numpy as np
 
 from kit.errors import UserError
-from kit.loaders.tree import Lines
+from kit.loaders.tree import lines
 
 
 def read(stream: BinaryIO, where: str, columns: tuple[str, str], remedy: str) -> tuple[np.ndarray, list[str]]:
@@ -24,7 +24,7 @@ def read(stream: BinaryIO, where: str, columns: tuple[str, str], remedy: str) ->
     Raises:
         UserError: names the line (the header is line 1) and column of the first thing that is wrong.
     """
-    reader = csv.reader(Lines(stream))
+    reader = csv.reader(lines(stream))
     line_of: dict[int, int] = {}
     labels: list[str] = []
     empty = 0

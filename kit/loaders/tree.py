@@ -230,27 +230,18 @@ def _open_file(path: pathlib.Path) -> Iterator[BinaryIO]:
         yield stream
 
 
-class Lines(io.TextIOWrapper):
-    """UTF-8 text, with or without BOM, read by lines; one of LONGEST_LINE characters is an error, not a full memory."""
+def lines(stream: BinaryIO) -> Iterator[str]:
+    """Yield the lines of UTF-8 text, with or without BOM; one without an end is an error, not a full memory.
 
-    def __init__(self, stream: BinaryIO):
-        super().__init__(buffered(stream), "utf-8-sig", newline="")
-
-    def readline(self, size: int = -1, /) -> str:
-        """Read a line, or the whole rest of the text's last one.
-
-        Raises:
-            csv.Error: it is too long.
-        """
-        line = super().readline(LONGEST_LINE if size < 0 else size)
-        if len(line) >= LONGEST_LINE:
-            raise csv.Error(f"a line has more than {LONGEST_LINE:,} characters")
-        return line
-
-    def __next__(self) -> str:
-        if line := self.readline():
-            return line
-        raise StopIteration
+    Raises:
+        csv.Error: a line has LONGEST_LINE characters.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    with io.TextIOWrapper(buffered(stream), "utf-8-sig", newline="") as text:
+        while line := text.readline(LONGEST_LINE):
+            if len(line) == LONGEST_LINE:
+                raise csv.Error(f"a line has {LONGEST_LINE:,} characters or more")
+            yield line
 
 
 def buffered(stream: BinaryIO) -> BinaryIO:

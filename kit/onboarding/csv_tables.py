@@ -5,11 +5,10 @@ import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TextIO
 
 from kit.errors import UserError
 from kit.loaders import tables
-from kit.loaders.tree import Lines, Tree
+from kit.loaders.tree import Tree, lines
 
 MOST_ROWS = 1_000_000
 SUFFIXES = (".csv", ".tsv")
@@ -83,10 +82,11 @@ def every(tree: Tree, most: int = MOST_ROWS) -> tuple[list[Table], list[str]]:
 
 
 @contextmanager
-def _opened(tree: Tree, path: str) -> Iterator[tuple[str, TextIO, str]]:
+def _opened(tree: Tree, path: str) -> Iterator[tuple[str, Iterator[str], str]]:
     try:
-        with tree.open(path) as stream, Lines(stream) as text:
-            first = text.readline()
+        with tree.open(path) as stream:
+            text = lines(stream)
+            first = next(text, "")
             yield first, text, tables.delimiter(first)
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{tree.where(path)} is not CSV in UTF-8 ({error}); save it as such.") from None
