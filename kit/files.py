@@ -113,7 +113,7 @@ def open_regular(path: str | os.PathLike) -> io.BufferedReader:
     return open(path, "rb")
 
 
-def content(path: pathlib.Path, most: int) -> bytes:
+def content(path: str | os.PathLike, most: int) -> bytes:
     """Return what a file holds.
 
     Args:

@@ -142,7 +142,7 @@ def test_scores_by_hand():
 
 @settings(max_examples=25, deadline=None)
 @given(
-    arrays.arrays(np.float32, (7, 4), elements=st.sampled_from([0, 1e-9, 0.25, 1])).map(
+    arrays.arrays(np.float32, (7, 4), elements=st.sampled_from([0, float(np.float32(1e-9)), 0.25, 1])).map(
         lambda array: array + np.eye(4, dtype=np.float32)[0]
     ),
     arrays.arrays(np.int64, 7, elements=st.integers(0, 3)),

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from kit import competitions, ensemble, evaluate, loaders, metrics, new, submission, submit, train
+from kit import competitions, ensemble, evaluate, loaders, metrics, new, predict, submission, submit, train
 from kit.command_line import DONE, WRONG_INPUT
 
 SEED = np.random.default_rng(0)
@@ -75,6 +75,23 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
+def trained_evaluated_predicted_and_checked(place, competition, capsys):
+    """Go the whole way with the network that is trained fastest."""
+    slug, photo = competition.name, place / "photo.jpg"
+    quick = ["--model", "lenet_small", "--epochs", "1", "--validation-share", "0.2", "--precision", "float32"]
+    assert train.main(["--competition", slug, "--source", "kaggle", "--name", "first", *quick]) == DONE
+    assert f"validation {competition.metric}" in capsys.readouterr().out
+    assert evaluate.main([f"{slug}/first"]) == DONE
+    assert competition.metric in capsys.readouterr().out
+    drawn = Image.new("RGB", (300, 200), "white")
+    drawn.paste("black", (140, 40, 160, 160))  # a one, for those that are handwriting
+    drawn.save(photo)
+    assert predict.main([f"{slug}/first", "--images", str(photo)]) == DONE
+    line = next(one for one in capsys.readouterr().out.splitlines() if one.startswith(str(photo)))
+    assert sum(f"{name} (" in line for name in competition.class_names) >= 2
+    assert submit.main([f"{slug}/first", "--dry-run"]) == DONE
+
+
 @pytest.mark.parametrize(
     ("slug", "make", "layout", "shape"),
     [
@@ -97,14 +114,54 @@ def test_from_an_empty_configuration_to_a_checked_submission(place, capsys, slug
     assert competition.files.layout == layout
     assert shape in (None, competition.image_shape)
     assert (place / "own" / slug / "examples.png").read_bytes().startswith(b"\x89PNG")
-    quick = ["--model", "lenet_small", "--epochs", "1", "--validation-share", "0.2", "--precision", "float32"]
-    assert train.main(["--competition", slug, "--source", "kaggle", "--name", "first", *quick]) == DONE
-    assert f"validation {competition.metric}" in capsys.readouterr().out
-    assert evaluate.main([f"{slug}/first"]) == DONE
-    assert submit.main([f"{slug}/first", "--dry-run"]) == DONE
+    trained_evaluated_predicted_and_checked(place, competition, capsys)
     rows = (place / "submissions" / slug / "first.csv").read_text().splitlines()
     assert rows[0] == ",".join(competition.columns)
     assert [row.split(",")[0] for row in rows[1:]] == [str(one) for one in loaders.load(slug).test_ids.tolist()]
+
+
+def dogs_and_cats() -> dict[str, bytes]:
+    """The class in the file's name, in zips; one probability an image."""
+    made = {f"train/{('cat', 'dog')[n % 2]}.{n // 2}.jpg": image(n % 2, (120, 100), "JPEG") for n in range(30)}
+    made |= {f"test/{n}.jpg": image(n % 2, (100, 120), "JPEG") for n in range(1, 7)}
+    return made | {"sample_submission.csv": bundles.table(["id", "label"], [(n, 0.5) for n in range(1, 7)]).encode()}
+
+
+def seedlings() -> dict[str, bytes]:
+    """Twelve folders of species, some with blanks and hyphens in their names."""
+    names = competitions.get("plant-seedlings-classification").class_names
+    made = {f"train/{name}/{n}.png": image(row % 3, (110, 100)) for row, name in enumerate(names) for n in range(6)}
+    made |= {f"test/{n}.png": image(n % 3, (100, 120)) for n in range(4)}
+    rows = [(f"{n}.png", names[0]) for n in range(4)]
+    return made | {"sample_submission.csv": bundles.table(["file", "species"], rows).encode()}
+
+
+def kannada() -> dict[str, bytes]:
+    """Digits in tables with an id column in the test table only."""
+    header, pixels = bundles.PIXELS, SEED.integers(0, 256, (60, 784))
+    train = np.column_stack([np.arange(60) % 10, pixels]).tolist()
+    return {
+        "train.csv": bundles.table(["label", *header], train).encode(),
+        "test.csv": bundles.table(["id", *header], np.column_stack([np.arange(5), pixels[:5]]).tolist()).encode(),
+        "sample_submission.csv": bundles.table(["id", "label"], [(n, 0) for n in range(5)]).encode(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("slug", "make"),
+    [
+        ("dogs-vs-cats-redux-kernels-edition", dogs_and_cats),
+        pytest.param("plant-seedlings-classification", seedlings, marks=pytest.mark.slow),
+        pytest.param("Kannada-MNIST", kannada, marks=pytest.mark.slow),
+    ],
+)
+def test_the_shipped_competitions_go_the_whole_way(place, capsys, slug, make):
+    bundles.bundle(place / "data" / slug, make())
+    trained_evaluated_predicted_and_checked(place, competitions.get(slug), capsys)
+    rows = (place / "submissions" / slug / "first.csv").read_text().splitlines()
+    assert rows[0] == ",".join(competitions.get(slug).columns)
+    if slug.startswith("dogs"):
+        assert all(0 < float(row.split(",")[1]) < 1 for row in rows[1:])
 
 
 def test_a_test_table_is_put_into_the_order_of_the_sample_submission(place):
@@ -187,6 +244,30 @@ def test_images_stand_upright_whatever_the_camera_noted(orientation):
     upright = decoding.decode(content.getvalue(), (20, 20, 1), "crop")
     assert upright[:9].min() > 200
     assert upright[11:].max() < 60
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+@pytest.mark.parametrize("size", [(500, 375), (475, 405), (389, 411), (801, 603), (120, 100)])
+def test_what_the_decoder_has_halved_is_what_full_decoding_gives(size, fit):
+    from kit.loaders import decoding
+
+    rough = np.random.default_rng(0).integers(0, 256, (20, 25, 3), np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(rough).resize(size, Image.Resampling.BICUBIC).save(content, "JPEG", quality=90)
+    read = decoding.decode(content.getvalue(), (96, 96, 3), fit).astype(int)
+    full = Image.open(content).convert("RGB")
+    share = (min if fit == "crop" else max)(size) / 96
+    left, top = ((side - 96 * share) / 2 for side in size)
+    if fit == "crop":
+        expected = np.asarray(
+            full.resize((96, 96), Image.Resampling.BICUBIC, (left, top, size[0] - left, size[1] - top))
+        )
+    else:
+        inner = (round(size[0] / share), round(size[1] / share))
+        page = Image.new("RGB", (96, 96))
+        page.paste(full.resize(inner, Image.Resampling.BICUBIC), ((96 - inner[0]) // 2, (96 - inner[1]) // 2))
+        expected = np.asarray(page)
+    assert np.abs(read - expected).mean() < 1.5
 
 
 def test_the_shipped_competitions_name_their_own_metric_and_columns():

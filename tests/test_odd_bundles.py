@@ -7,6 +7,7 @@ import io
 import os
 import pathlib
 import re
+import select
 import sys
 import tarfile
 import zipfile
@@ -303,6 +304,7 @@ def test_what_cannot_be_served_is_refused_in_one_line(place, capsys, make, named
     assert not (place / "own").exists()
 
 
+PATIENCE = 3  # seconds without a word, after which a key is pressed again
 ANSWERS = {
     "image_shape": ["8", "7x9", "6x10"],
     "metric": ["acuracy", "Macro-F1"],
@@ -327,8 +329,13 @@ def at_terminal(place, answers: bytes, *flags):
         seen += os.read(terminal, 1 << 12)
     os.write(terminal, answers)
     try:
-        while more := os.read(terminal, 1 << 12):
-            seen += more
+        while True:
+            if select.select([terminal], [], [], PATIENCE)[0]:
+                if not (more := os.read(terminal, 1 << 12)):
+                    break
+                seen += more
+            elif len(answers) == 1:  # Python may miss a Ctrl-C between showing a question and waiting for its answer
+                os.write(terminal, answers)
     except OSError:  # the other end has closed
         pass
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), seen.decode()
@@ -348,7 +355,7 @@ class TestAtATerminal:
         assert "pixels" not in facts
         assert loaders.load("odd", "kaggle").train_images.shape == (18, 6, 10, 1)
 
-    @pytest.mark.parametrize(("keys", "expected"), [(b"\x04", WRONG_INPUT), (b"accuracy\n\x03", FAILED)])
+    @pytest.mark.parametrize(("keys", "expected"), [(b"\x04", WRONG_INPUT), (b"\x03", FAILED)])
     def test_whoever_leaves_at_a_question_leaves_nothing_behind(self, place, keys, expected):
         lay(place, folders() | of_test())
         status, seen = at_terminal(place, keys)

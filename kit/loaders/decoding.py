@@ -26,6 +26,7 @@ MOST_PIXELS = 100_000_000
 
 ORIENTATION = 0x0112  # the EXIF tag
 TRANSPOSED = (5, 6, 7, 8)  # orientations in which width and height change places
+SPARE = 1.5  # with less, halving and scaling to nearly the same size blur what full decoding keeps
 BATCH, WAITING = 32, 3  # images a task, and tasks that wait for each core
 MOST_WAITING = 1 << 27  # bytes of files that wait to be decoded
 
@@ -65,7 +66,7 @@ def decode_all(
 
     with (
         warnings.catch_warnings(action="ignore"),  # what Pillow warns of (odd metadata) does not matter here
-        ThreadPoolExecutor(cores) as pool,
+        ThreadPoolExecutor(cores + 1) as pool,  # so that no core waits while a file is read
         tqdm(total=len(images), desc=title, unit=" images", unit_scale=True, disable=sys.stderr is None) as progress,
     ):
         waiting: deque[tuple[Future[int], int]] = deque()
@@ -106,13 +107,12 @@ def decode(content: bytes, shape: Shape, fit: Fit) -> np.ndarray:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError(f"has more than {MOST_PIXELS:,} pixels")
-            orientation = image.getexif().get(ORIENTATION, 1)
+            orientation = _orientation(image)
             turned = orientation in TRANSPOSED
             box = (height, width) if turned else (width, height)
-            if image.format == "JPEG":
-                _reduce(image, mode, box)
+            size = _reduced(image, mode, box) if image.format == "JPEG" else image.size
             plain = _plain(image, mode)
-            fitted = _cropped(plain, box) if fit == "crop" else _padded(plain, box)
+            fitted = _cropped(plain, size, box) if fit == "crop" else _padded(plain, size, box)
         return np.asarray(_upright(fitted, orientation)).reshape(shape)
     except ValueError as error:
         if str(error).startswith("has more"):
@@ -134,16 +134,29 @@ def size_of(content: bytes) -> tuple[int, int, str]:
 
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            turned = image.getexif().get(ORIENTATION, 1) in TRANSPOSED
+            turned = _orientation(image) in TRANSPOSED
             return (image.width, image.height, image.mode) if turned else (image.height, image.width, image.mode)
     except Exception:
         raise ValueError("is not an image of a known kind") from None
 
 
-def _reduce(image: "Image.Image", mode: str, box: tuple[int, int]) -> None:
-    """Let JPEG's decoder halve the image as often as leaves the pixels that are wanted; it averages."""
-    share = max(box[0] / image.width, box[1] / image.height)
-    image.draft(mode, (math.ceil(image.width * share), math.ceil(image.height * share)))
+def _orientation(image: "Image.Image") -> int:
+    """Return what EXIF says of an image's orientation; 1 is upright."""
+    if image.format == "JPEG" and "exif" not in image.info:  # most photos of data sets; looking into it takes time
+        return 1
+    found = image.getexif().get(ORIENTATION, 1)
+    return found if isinstance(found, int) else 1
+
+
+def _reduced(image: "Image.Image", mode: str, box: tuple[int, int]) -> tuple[float, float]:
+    """Let JPEG's decoder halve the image as often as leaves `SPARE` times the pixels that are wanted; it averages.
+
+    Returns:
+        Width and height of what the image holds then: a part of its last column and row may be beyond the picture.
+    """
+    share = SPARE * max(box[0] / image.width, box[1] / image.height)
+    drafted = image.draft(mode, (math.ceil(image.width * share), math.ceil(image.height * share)))
+    return drafted[1][2:] if drafted else image.size
 
 
 def _plain(image: "Image.Image", mode: str) -> "Image.Image":
@@ -157,26 +170,32 @@ def _plain(image: "Image.Image", mode: str) -> "Image.Image":
     return image if image.mode == mode else image.convert(mode)
 
 
-def _cropped(image: "Image.Image", box: tuple[int, int]) -> "Image.Image":
+def _cropped(image: "Image.Image", size: tuple[float, float], box: tuple[int, int]) -> "Image.Image":
     """Cut the largest part with the box's proportions out of the middle, and scale it."""
-    from PIL import Image
-
-    if image.size == box:
+    if image.size == size == box:
         return image
-    share = min(image.width / box[0], image.height / box[1])
+    share = min(size[0] / box[0], size[1] / box[1])
     width, height = share * box[0], share * box[1]
-    left, top = max(0.0, (image.width - width) / 2), max(0.0, (image.height - height) / 2)
-    right, bottom = min(left + width, image.width), min(top + height, image.height)  # rounding may lead past the edge
-    return image.resize(box, Image.Resampling.BICUBIC, box=(left, top, right, bottom), reducing_gap=2.0)
+    left, top = max(0.0, (size[0] - width) / 2), max(0.0, (size[1] - height) / 2)
+    right, bottom = min(left + width, size[0]), min(top + height, size[1])  # rounding may lead past the edge
+    return _scaled(image, box, (left, top, right, bottom))
 
 
-def _padded(image: "Image.Image", box: tuple[int, int]) -> "Image.Image":
+def _scaled(image: "Image.Image", size: tuple[int, int], part: tuple[float, float, float, float]) -> "Image.Image":
+    """Scale a part of an image; to a much smaller one by Hamming's filter, as good as bicubic in half the time."""
+    from PIL.Image import Resampling
+
+    ratio = min((part[2] - part[0]) / size[0], (part[3] - part[1]) / size[1])
+    return image.resize(size, Resampling.HAMMING if ratio >= SPARE else Resampling.BICUBIC, box=part, reducing_gap=2.0)
+
+
+def _padded(image: "Image.Image", extent: tuple[float, float], box: tuple[int, int]) -> "Image.Image":
     """Scale the whole image into the box, and leave the rest black."""
     from PIL import Image
 
-    share = min(box[0] / image.width, box[1] / image.height)
-    size = (max(1, round(image.width * share)), max(1, round(image.height * share)))
-    small = image if image.size == size else image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    share = min(box[0] / extent[0], box[1] / extent[1])
+    size = (max(1, round(extent[0] * share)), max(1, round(extent[1] * share)))
+    small = image if image.size == extent == size else _scaled(image, size, (0, 0, *extent))
     padded = Image.new(image.mode, box)
     padded.paste(small, ((box[0] - size[0]) // 2, (box[1] - size[1]) // 2))
     return padded

@@ -12,7 +12,7 @@ from kit.loaders.kaggle_files import KaggleFiles
 from kit.loaders.leaks import duplicates
 from kit.loaders.tree import Tree
 
-READER = 2  # raised when the same files give other arrays than before
+READER = 3  # raised when the same files give other arrays than before
 ARRAYS = ("train_images", "train_labels", "test_images", "test_ids", "duplicates")
 
 

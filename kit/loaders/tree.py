@@ -76,9 +76,9 @@ class Tree:
         for name, path in sorted(_loose(self.folder)):
             if archives.suffix(name):
                 opener = functools.partial(_open_file, path)
-                packed.append((self._prefix(name), archives.archive(name, str(path), opener, self.most_files)))
+                packed.append((self._prefix(name), archives.archive(name, path, opener, self.most_files)))
             else:
-                status = path.stat()
+                status = os.stat(path)
                 found[name] = File(name, name, None, status.st_size, str(status.st_mtime_ns))
         for prefix, archive in packed:
             self._add(found, prefix, archive, 1)
@@ -130,8 +130,9 @@ class Tree:
             wanted.setdefault(file.holder, {})[file.name] = path
         for holder, names in wanted.items():
             if holder is None:
-                for path in names.values():
-                    yield path, functools.partial(self._loose, path)
+                folder = str(self.folder)
+                for name, path in names.items():
+                    yield path, functools.partial(self._loose, os.path.join(folder, name), self.files[path].size)
                 continue
             with self._explained(holder.where):
                 for name, content in holder.contents(names):
@@ -139,10 +140,9 @@ class Tree:
             if names:
                 raise UserError(f"{self.where(next(iter(names.values())))} has become unreadable; {self.remedy}")
 
-    def _loose(self, path: str) -> bytes:
-        file = self.files[path]
-        with self._explained(str(self.folder / file.name)):
-            return disk.content(self.folder / file.name, file.size)  # sets so much aside
+    def _loose(self, path: str, size: int) -> bytes:
+        with self._explained(path):
+            return disk.content(path, size)  # sets so much aside
 
     def fingerprint(self) -> str:
         """Return a hash that changes when one of the files does, without reading them."""
@@ -202,14 +202,15 @@ class Tree:
             raise UserError(f"{where} is damaged or truncated ({reason}); {self.remedy}") from None
 
 
-def _loose(folder: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
+def _loose(folder: pathlib.Path) -> Iterator[tuple[str, str]]:
     """Yield each file's path within the folder, with "/" between its parts, and on disk; hidden ones are left out."""
     for place, folders, names in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not _is_hidden(name))
         inner = pathlib.Path(place).relative_to(folder).as_posix()
+        inner = "" if inner == "." else f"{inner}/"
         for name in names:
             if not _is_hidden(name):
-                yield posixpath.normpath(posixpath.join(inner, name)), pathlib.Path(place) / name
+                yield inner + name, os.path.join(place, name)
 
 
 def _is_hidden(name: str) -> bool:
@@ -225,7 +226,7 @@ def _joined(prefix: str, name: str) -> str:
 
 
 @contextlib.contextmanager
-def _open_file(path: pathlib.Path) -> Iterator[BinaryIO]:
+def _open_file(path: str | pathlib.Path) -> Iterator[BinaryIO]:
     with disk.open_regular(path) as stream:
         yield stream
 
