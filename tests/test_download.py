@@ -256,10 +256,10 @@ def test_a_slow_download_that_makes_progress_is_waited_for(stand_in, folder):
         handler.end_headers()
         for start in range(0, len(body), 70_000):
             handler.wfile.write(body[start : start + 70_000])
-            time.sleep(0.15)
+            time.sleep(0.25)
 
     stand_in.fault("GET", slow)
-    fetch(folder, Retries(pauses=(), call=0.5))
+    fetch(folder, Retries(pauses=(), call=1.2))
     assert is_whole(folder, stand_in)
     assert len(stand_in.named("GET")) == 1
 
