@@ -3,6 +3,7 @@
 import pathlib
 
 from kit import tracking
+from kit.backend import start_keras
 from kit.command_line import DONE, Parser, command
 from kit.demo import serving
 from kit.errors import UserError
@@ -34,11 +35,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _write_space(runs: list[tracking.Run], arguments) -> int:
-    from kit.demo import space
-
     others = [name for name in ("share", "port", "corrections") if getattr(arguments, name)]
     if others:
         raise UserError(f"--space only writes a folder; leave out --{others[0]}.")
+    serving.check_absent(pathlib.Path(arguments.space))
+    start_keras()
+    from kit.demo import space
+
     folder = space.write(pathlib.Path(arguments.space), runs, arguments.data_dir)
     print(f"space: {folder}")
     print(f"try it: python {folder / 'app.py'}")

@@ -177,3 +177,13 @@ def check_port(port: int | None) -> None:
             tried.bind((HERE, port))
     except OSError as error:
         raise UserError(f"--port {port} cannot be had ({error.strerror}); take another one.") from None
+
+
+def check_absent(folder: pathlib.Path) -> None:
+    """Refuse the folder of a Space that is there already.
+
+    Raises:
+        UserError: it is.
+    """
+    if os.path.lexists(folder):
+        raise UserError(f"--space {folder} exists already; take another folder, or remove it.")

@@ -39,7 +39,10 @@ import pathlib
 
 os.chdir(pathlib.Path(__file__).resolve().parent)
 
-from kit.demo import serving, space  # noqa: E402, from this folder
+from kit.backend import start_keras  # noqa: E402, from this folder
+
+start_keras()  # first of all: it keeps TensorFlow quiet
+from kit.demo import serving, space  # noqa: E402
 
 serving.wait(space.serve())
 """
@@ -78,8 +81,7 @@ def write(path: pathlib.Path, runs: Sequence[Run], data_dir: str | None = None) 
     Raises:
         UserError: the folder exists, or a run cannot be shown without its training images.
     """
-    if path.exists() or path.is_symlink():
-        raise UserError(f"--space {path} exists already; take another folder, or remove it.")
+    serving.check_absent(path)
     for run in runs:
         run.metrics()
         _check(run)
