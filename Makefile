@@ -1,8 +1,9 @@
 # make demo        environment, install, train resnet_small, write a submission CSV
+# make workshop    the notebooks in Jupyter Lab
 # make test        the tests, on data of their own
 # make lint        style, formatting, the layers of imports, types
 # make notebooks   the notebooks from notebooks/src and the tables of docs/, with links to this repository
-# demo and test work in a fresh clone with nothing but python3 (3.11 or newer) and make.
+# demo, workshop and test work in a fresh clone with nothing but python3 (3.11 or newer) and make.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -13,10 +14,13 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 install = { $(PIP) uv && \
 	  $(BIN)/python -m uv pip install --quiet --compile-bytecode --python $(BIN)/python $(1); } 2>/dev/null || $(PIP) $(1)
 
-.PHONY: demo test slow-test notebooks lint check-constraints wheel clean
+.PHONY: demo workshop test slow-test notebooks lint check-constraints wheel clean
 
 demo: .venv/installed
 	$(BIN)/python -m kit.train --model resnet_small
+
+workshop: .venv/installed-for-workshop
+	$(BIN)/python -m jupyterlab notebooks/01-networks-from-scratch.ipynb
 
 test: .venv/installed-for-tests
 	$(BIN)/python -m pytest -p no:cacheprovider -n auto --dist worksteal
@@ -56,6 +60,10 @@ wheel: .venv/installed-for-tests
 # The stamps are written last, so that an interrupted installation is done again, and a finished one is not.
 .venv/installed: requirements.txt | .venv/bin/python
 	$(call install,-r requirements.txt)
+	@touch $@
+
+.venv/installed-for-workshop: .venv/installed
+	$(call install,jupyterlab)
 	@touch $@
 
 .venv/installed-for-tests: requirements.txt tests/requirements.txt | .venv/bin/python

@@ -1,4 +1,4 @@
-"""Write the tables of README.md and docs/ from the CSV files in docs/results: `python -m docs.build`.
+"""Write the tables of both README.md and of docs/ from the CSV files in docs/results: `python -m docs.build`.
 
 A table stands between `<!-- table: NAME -->` and `<!-- /table -->`; what is between them is replaced. With `--check`
 nothing is written, and the exit status is 1 where a table is not what the CSV files give.
@@ -28,7 +28,7 @@ Column = tuple[str, str | Callable[[Row], str]]
 
 def pages() -> list[pathlib.Path]:
     """Return the Markdown files that may hold tables."""
-    return [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))]
+    return [DOCS.parent / "README.md", DOCS.parent / "notebooks" / "README.md", *sorted(DOCS.glob("*.md"))]
 
 
 def rendered(text: str) -> str:
@@ -174,6 +174,14 @@ TABLES: dict[str, Callable[[], str]] = {
         ("machine", "machine"),
         ("command", _code("command")),
         ("note", "note"),
+    ),
+    "notebooks": _csv(
+        "notebooks",
+        ("notebook", _code("notebook")),
+        ("aim", "aim"),
+        ("two cores", "two_cores"),
+        ("Colab, T4", "colab_t4"),
+        ("Kaggle, T4", "kaggle_t4"),
     ),
     "fields": _fields,
     "short": _short,

@@ -16,8 +16,8 @@ __version__ = "0.2.0"
 __all__ = ["Run", "find_learning_rate", "fit", "load", "resume"]
 
 _ROOMS = (
-    "competitions", "ensemble", "errors", "evaluation", "figures", "kaggle_client", "loaders", "metrics", "photos",
-    "prediction", "recipes", "runs", "submission", "tracking", "workshop", "zoo",
+    "competitions", "demo", "ensemble", "errors", "evaluation", "figures", "kaggle_client", "loaders", "metrics",
+    "photos", "prediction", "recipes", "runs", "submission", "tracking", "workshop", "zoo",
 )  # fmt: skip
 __getattr__, __dir__ = _lazy_imports.attributes(__name__, dict.fromkeys(__all__, "api"), _ROOMS)
 

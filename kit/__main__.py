@@ -11,8 +11,8 @@ from kit.errors import UserError
 from kit.suggestions import nearest
 
 ORDER = (
-    *("new", "download", "train", "remote", "runs", "evaluate", "predict", "ensemble", "submit", "export"),
-    *("benchmark", "zoo"),
+    *("new", "download", "train", "remote", "runs", "evaluate", "predict", "ensemble", "submit", "demo"),
+    *("export", "benchmark", "zoo"),
 )
 """The commands as one comes to use them."""
 

@@ -111,6 +111,12 @@ class Run(tracking.Run):
 
         return exporting.export(self, format, int8=int8, tta=tta, output=output)
 
+    def demo(self, share: bool = False) -> Any:
+        """Serve a page to draw on, in a notebook below the cell; see `kit.demo.launch`. Needs Gradio."""
+        from kit.demo import serving
+
+        return serving.launch(self, share=share)
+
     def submit(self, dry_run: bool = False, message: str | None = None) -> Any:
         """Check the run's submission and send it to Kaggle; with `dry_run` only check it."""
         from kit import submission
@@ -135,6 +141,7 @@ def fit(
     config: str | pathlib.Path | None = None,
     name: str | None = None,
     seeds: int | None = None,
+    extra_data: str | pathlib.Path | None = None,
     tensorboard: bool = False,
     time_limit: float | None = None,
     timings: Timings | None = None,
@@ -148,6 +155,7 @@ def fit(
         config: a recipe's or plan's name or file instead.
         name: of the run; by default the network's (or the plan's file's) with date and time.
         seeds: train that many networks that differ in their seeds, and join them.
+        extra_data: a folder of your own images, in a folder a class, to train on too.
         tensorboard: whether to write what TensorBoard shows.
         time_limit: minutes after which to stop; `resume` goes on from the last whole epoch.
         timings: where to add what each step takes.
@@ -163,6 +171,10 @@ def fit(
     dataset = load(data) if isinstance(data, str) else data
     if not isinstance(dataset, Dataset):
         raise UserError(f"data: {type(data).__name__} is neither from kit.load nor a competition's name.")
+    if extra_data is not None:
+        from kit.loaders import extra as own_images
+
+        dataset = own_images.add(dataset, own_images.read(extra_data, dataset.competition))
     competition = dataset.competition.name
     flags = fields | ({} if model is None else {"model": model})
     asked = plan.asked_for(competition, config, flags, seeds)
@@ -220,7 +232,12 @@ def resume(
         UserError: the run is complete, or was begun on other data.
     """
     run = Run(run)
-    dataset = loaders.load_for(run.config().data, data_dir)
+    data = run.config().data
+    dataset = loaders.load_for(data, data_dir)
+    if data.extra is not None:
+        from kit.loaders import extra as own_images
+
+        dataset = own_images.again(dataset, data.extra)
     start_keras()
     from kit.training import start
 

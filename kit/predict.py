@@ -45,16 +45,16 @@ def _photos(run: tracking.Run, paths: list[str], tta: bool) -> int:
         print(f"error: {error}", file=sys.stderr, flush=True)
     if not found:
         return WRONG_INPUT
-    width = max(len(str(one.photo.path)) for one in found)
-    for one in found:
-        print(f"{one.photo.path!s:<{width}}  {likeliest(one.probabilities, competition.class_names)}")
+    titles = [str(one.photo.path.with_name(one.photo.title)) for one in found]
+    for title, one in zip(titles, found, strict=True):
+        print(f"{title:<{max(map(len, titles))}}  {likeliest(one.probabilities, competition.class_names)}")
     shown = found[:MOST]
     figure = figures.prepared_photos(
         [one.photo.original for one in shown],
         [one.photo.box for one in shown],
         np.stack([one.photo.image for one in shown]),
         np.stack([one.probabilities for one in shown]),
-        [one.photo.path.name for one in shown],
+        [one.photo.title for one in shown],
         competition.class_names,
     )
     some = f" (the first {MOST} of {len(found)})" if len(found) > MOST else ""

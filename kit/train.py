@@ -61,6 +61,8 @@ def _find_learning_rate(arguments, argv: list[str]) -> int:
 
 def _asked(arguments, timings: Timings) -> tuple[Recipe | plan.Plan, loaders.Dataset]:
     """Return what is to be trained, and on what."""
+    from kit.loaders import extra as own_images
+
     competition = competitions.get(arguments.competition or api.DEFAULT_COMPETITION).name
     # Whatever is wrong with the name, the disk, the recipe or the plan shows before 350,000 images are read.
     if arguments.name is not None:
@@ -69,12 +71,14 @@ def _asked(arguments, timings: Timings) -> tuple[Recipe | plan.Plan, loaders.Dat
     asked = plan.asked_for(competition, arguments.config, flags.given(arguments), arguments.seeds)
     first = next(iter(asked.members.values())) if isinstance(asked, plan.Plan) else asked
     zoo.find(first.model)
+    more = own_images.read(arguments.extra_data, competitions.get(competition)) if arguments.extra_data else None
     print("starting Keras", flush=True)
     start_keras()
     zoo.check_options(first.model, {name: value for name, value in first.options.items() if name != "runs"})
     with timings.measure("load"):
         print(f"reading {competition}", flush=True)
         dataset = api.load(competition, arguments.source or "auto", arguments.data_dir or "data", arguments.limit or 0)
+    dataset = own_images.add(dataset, more) if more else dataset
     kept = None if first.folds else round(first.validation_share * len(dataset.train_labels))
     print(loaders.describe(dataset, kept), flush=True)
     return asked, dataset
@@ -97,7 +101,7 @@ def _fit(arguments, timings: Timings) -> api.Run:
 def _resume(arguments, timings: Timings) -> api.Run:
     run = _interrupted(arguments)
     others: dict[str, Any] = flags.given(arguments)
-    others |= {name: getattr(arguments, name) for name in ("source", "limit", "seeds", "config")}
+    others |= {name: getattr(arguments, name) for name in ("source", "limit", "seeds", "config", "extra_data")}
     given = [name for name, value in others.items() if value is not None]
     if given:
         listed = ", ".join(f"--{name.replace('_', '-')}" for name in given)

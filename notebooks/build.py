@@ -7,6 +7,9 @@ stands in notebooks/README.md.
 """
 
 import argparse
+import csv
+import io
+import os
 import pathlib
 import re
 import subprocess
@@ -19,6 +22,9 @@ from notebooks import outputs, sources
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 PYPROJECT = FOLDER.parent / "pyproject.toml"
+TIMINGS = FOLDER.parent / "docs" / "results" / "notebooks.csv"
+MACHINES = ("two_cores", "colab_t4", "kaggle_t4")
+"""Columns of TIMINGS, in minutes."""
 PLACEHOLDER = "/OWNER/"
 BRANCH = "main"
 
@@ -68,10 +74,21 @@ def main(arguments: list[str] | None = None, folder: pathlib.Path = FOLDER) -> i
     parser = argparse.ArgumentParser(prog="python -m notebooks.build", description=main.__doc__.partition(",")[0] + ".")
     parser.add_argument("--execute", nargs="+", default=[], metavar="NAME", help="run these and keep their outputs: 01")
     parser.add_argument("--slides", nargs="+", default=[], metavar="NAME", help="write these as HTML slides: 01 02")
+    parser.add_argument("--data-dir", type=pathlib.Path, help="all competitions' files, for --execute (data)")
+    parser.add_argument("--weights", type=pathlib.Path, help="VGG16's ImageNet weights without top, for --execute")
+    parser.add_argument(
+        "--record", choices=MACHINES, help=f"write the minutes of --execute into {TIMINGS.name} as these"
+    )
     options = parser.parse_args(arguments)
+    if options.record and os.environ.get("KIT_NOTEBOOKS") == "short":
+        parser.error("the short form's minutes say nothing; unset KIT_NOTEBOOKS, or leave --record out")
+    for path in (options.data_dir, options.weights):
+        if path is not None and not path.exists():
+            parser.error(f"there is no {path}")
     address = repository()
     built = {name: text for source in sources.every(folder) for name, text in build(source, address).items()}
     executed, shown = _chosen(parser, options.execute, built), _chosen(parser, options.slides, built)
+    executed = [name for name in executed if name.replace(".ipynb", "-solution.ipynb") not in built]
     for path in set(folder.glob("*.ipynb")) - {folder / name for name in built}:
         path.unlink()
     for name, text in built.items():
@@ -81,13 +98,43 @@ def main(arguments: list[str] | None = None, folder: pathlib.Path = FOLDER) -> i
     for name in executed:
         print(f"{name}: running, which can take half an hour", flush=True)
         begun = time.monotonic()
-        files.write_text(folder / name, outputs.executed(built[name], name, folder.parent))
-        print(f"{name}: {(time.monotonic() - begun) / 60:.1f} minutes", flush=True)
+        done = outputs.executed(built[name], name, folder.parent, data=options.data_dir, weights=options.weights)
+        files.write_text(folder / name, done)
+        minutes = (time.monotonic() - begun) / 60
+        print(f"{name}: {minutes:.1f} minutes", flush=True)
+        if options.record:
+            record(pathlib.Path(name).stem, options.record, minutes)
     for name in shown:
         print(outputs.slides(folder / name))
     if PLACEHOLDER in address:
         print(f"note: the badges lead to {address}; set [project.urls] Repository in pyproject.toml to your fork.")
     return 0
+
+
+def record(notebook: str, machine: str, minutes: float, path: pathlib.Path = TIMINGS) -> None:
+    """Write how long a notebook took into the table of timings.
+
+    Args:
+        notebook: its name, a row of the table.
+        machine: a column of the table, one of `MACHINES`.
+        minutes: from its first cell to its last.
+        path: the table, a CSV.
+
+    Raises:
+        ValueError: the table has no such row.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if notebook not in [row["notebook"] for row in rows]:
+        raise ValueError(f"{path} has no row {notebook}; add it.")
+    for row in rows:
+        if row["notebook"] == notebook:
+            row[machine] = f"{minutes:.0f}" if minutes >= 1 else "1"
+    text = io.StringIO()
+    table = csv.DictWriter(text, ["notebook", "aim", *MACHINES], lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    files.write_text(path, text.getvalue())
 
 
 def repository(pyproject: pathlib.Path = PYPROJECT) -> str:

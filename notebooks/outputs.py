@@ -12,6 +12,8 @@ import sys
 import sysconfig
 import tempfile
 
+from kit.zoo.vgg16 import OWN_WEIGHTS_FILE, WEIGHTS_FILE
+
 LARGEST = 1_500_000
 """Bytes of a notebook with its outputs."""
 COLOURS = 128
@@ -64,18 +66,26 @@ def shown(text: str) -> list[list[str]]:
     return [sorted(found - {"stream"}) for found in kinds]
 
 
-def executed(text: str, name: str, root: pathlib.Path, largest: int = LARGEST, environment: dict | None = None) -> str:
+def executed(
+    text: str,
+    name: str,
+    root: pathlib.Path,
+    largest: int = LARGEST,
+    data: pathlib.Path | None = None,
+    weights: pathlib.Path | None = None,
+) -> str:
     """Run a notebook in a copy of the repository, and return it with its outputs.
 
-    It runs without credentials, so that nothing is sent to anybody, and leaves no run in the repository. The
-    repository's `data` folder is there, and so are Keras's downloads.
+    It runs without credentials, so that nothing is sent to anybody, and leaves neither runs nor files in the
+    repository. The competitions' files are there, and so are Keras's downloads.
 
     Args:
         text: the notebook without outputs.
         name: its file's name.
         root: the repository's folder.
         largest: bytes that the file may have. Figures lose colours, then size, until it has.
-        environment: variables to set beside.
+        data: the folder of all competitions' files; the repository's own by default.
+        weights: a file of VGG16's ImageNet weights without its top; one in `data` or Keras's by default.
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell raised.
@@ -88,11 +98,10 @@ def executed(text: str, name: str, root: pathlib.Path, largest: int = LARGEST, e
         place, home = pathlib.Path(scratch) / root.name, pathlib.Path(scratch) / "home"
         home.mkdir()
         shutil.copytree(root, place, ignore=STAGED)
-        if (root / "data").is_dir():
-            (place / "data").symlink_to(root / "data", target_is_directory=True)
+        _link(place / "data", root / "data" if data is None else data, weights)
         variables = {key: value for key, value in os.environ.items() if not SECRET.search(key) and key != "PYTHONPATH"}
         keras_home = os.environ.get("KERAS_HOME", str(pathlib.Path.home() / ".keras"))
-        variables |= {"HOME": str(home), "KERAS_HOME": keras_home, "COLUMNS": "120"} | (environment or {})
+        variables |= {"HOME": str(home), "KERAS_HOME": keras_home, "COLUMNS": "120"}
         notebook = nbformat.reads(text, as_version=4)
         client = nbclient.NotebookClient(
             notebook,
@@ -108,6 +117,17 @@ def executed(text: str, name: str, root: pathlib.Path, largest: int = LARGEST, e
         for cell, ran in zip(_code_cells(built), _code_cells(result), strict=True):
             cell["outputs"], cell["execution_count"] = ran["outputs"], ran["execution_count"]
         return fitted(_without_places(dumped(built), place, home), name, largest)
+
+
+def _link(folder: pathlib.Path, data: pathlib.Path, weights: pathlib.Path | None) -> None:
+    """Make the notebook's `data` folder, of links: what the notebook writes there itself stays out of `data`."""
+    folder.mkdir()
+    for entry in data.iterdir() if data.is_dir() else ():
+        (folder / entry.name).symlink_to(entry.resolve())
+    if weights is not None:
+        known = WEIGHTS_FILE if weights.suffixes[-2:] != [".weights", ".h5"] else OWN_WEIGHTS_FILE
+        (folder / known).unlink(missing_ok=True)
+        (folder / known).symlink_to(weights.resolve())
 
 
 def fitted(text: str, name: str, largest: int) -> str:

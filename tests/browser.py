@@ -22,8 +22,9 @@ LAUNCH = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
 )
 QUIET = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
-# Only the page itself makes requests, and no name resolves.
-OFFLINE = ("--disable-background-networking", "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND")
+# Only the page itself makes requests, and no name resolves; a server on this machine is found.
+RESOLVED = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+OFFLINE = ("--disable-background-networking", "--disable-component-update", RESOLVED)
 
 
 def find() -> str | None:
@@ -55,12 +56,12 @@ class Page:
             raise RuntimeError(f"{method}: {answer['error']['message']}")
         return answer["result"]
 
-    def show(self, path: pathlib.Path, width: int, scheme: str = "light") -> None:
-        """Load a file in a window of `width` CSS pixels, in the colour scheme "light" or "dark"."""
+    def show(self, path: pathlib.Path | str, width: int, scheme: str = "light") -> None:
+        """Load a file or an address in a window of `width` CSS pixels, in the colour scheme "light" or "dark"."""
         self.ask("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
         self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.events.clear()
-        self.ask("Page.navigate", url=path.as_uri())
+        self.ask("Page.navigate", url=path if isinstance(path, str) else path.as_uri())
         if not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self._until(lambda message: message.get("method") == "Page.loadEventFired")
 
@@ -70,6 +71,12 @@ class Page:
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"]["exception"]["description"])
         return answer["result"].get("value")
+
+    def drag(self, points) -> None:
+        """Press the mouse at the first of the points (x, y), in CSS pixels of the window, and lift it at the last."""
+        for number, (x, y) in enumerate([points[0], *points, points[-1]]):
+            kind = "mousePressed" if not number else "mouseReleased" if number == len(points) + 1 else "mouseMoved"
+            self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
 
     def screenshot(self, path: pathlib.Path) -> None:
         """Write the whole page as a PNG."""

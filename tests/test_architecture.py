@@ -13,7 +13,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "kit").rglob("*.py"))
 # Each is named in the message that asks for it.
-OPTIONAL = {"jax", "tensorboard", "torch", "onnxruntime", "ai_edge_litert", "openvino", "nncf"}
+OPTIONAL = {"jax", "tensorboard", "torch", "onnxruntime", "ai_edge_litert", "openvino", "nncf", "gradio"}
 NOT_ASKED_FOR = {"kit", "kagglesdk", "mpl_toolkits", "google", "IPython", *OPTIONAL, *sys.stdlib_module_names}
 """Parts of packages that are, Colab's and the notebooks' own, and what is optional."""
 HEAVY = ("keras", "tensorflow", "jax", "kaggle", "pandas", "sklearn", "matplotlib", "PIL")

@@ -147,7 +147,7 @@ def test_resume_refuses_what_it_cannot_keep(workplace, capsys):
 # --- interruptions
 
 LONG = [
-    *("--source", "sample", "--limit", "400", "--model", "digit_cnn", "--options", "width=4", "--epochs", "4"),
+    *("--source", "sample", "--limit", "400", "--model", "lenet_small", "--epochs", "20"),
     *("--folds", "2", "--batch-size", "32", "--precision", "float32", "--shift", "2", "--ema", "0.9"),
 ]
 
@@ -176,7 +176,7 @@ def test_killed_at_random_moments_a_training_ends_as_if_nothing_had_been(workpla
     assert main([*LONG, "--name", "whole"]) == DONE
     killed = workplace / "runs" / "digit-recognizer" / "killed"
     rng, seen, process = random.Random(0), set(), begun("killed")
-    for fold, epoch in ((0, 2), (1, 1)):
+    for fold, epoch in ((0, 2), (1, 2)):
         while process.poll() is None:
             epochs, folds = progress(killed)
             if (folds, epochs) >= (fold, epoch):

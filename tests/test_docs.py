@@ -24,10 +24,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "submissions" / "README.md"]
 VERBS = (
-    *("new", "download", "train", "remote", "runs", "evaluate", "predict", "ensemble", "submit", "export"),
-    *("benchmark", "zoo"),
+    *("new", "download", "train", "remote", "runs", "evaluate", "predict", "ensemble", "submit", "demo"),
+    *("export", "benchmark", "zoo"),
 )
-IN_PACKAGE = ("remote", "ensemble", "export", "zoo")
+IN_PACKAGE = ("remote", "ensemble", "demo", "export", "zoo")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OTHER_PROGRAMS = ("cd", "git", "make", "source", "pip")
 
@@ -192,6 +192,7 @@ def test_every_flag_is_some_commands(parse, capsys):
             "evaluate": ["r"],
             "predict": ["r"],
             "ensemble": ["r"],
+            "demo": ["r"],
             "export": ["r", "--format", "keras"],
         }
         parser, _ = parse(verb, required.get(verb, ["fast"] if verb == "benchmark" else []))

@@ -103,17 +103,23 @@ def test_in_a_kaggle_notebook_there_is_nothing_to_download(stand_in, tmp_path, m
     assert not stand_in.requests
 
 
+def asked_from(stand_in) -> list[int]:
+    """The bytes from which downloads went on, in whole parts: urllib3 1.26 hands over what is left of a part too."""
+    ranges = [one.headers["Range"] for one in stand_in.named("GET") if "Range" in one.headers]
+    return [int(one.removeprefix("bytes=").removesuffix("-")) // (1 << 16) * (1 << 16) for one in ranges]
+
+
 # Faults that pass: what happens to the first requests for the file, and the ranges that are asked for in the end.
 PASSING = {
-    "broken off once": ([kaggle.truncates(200_000)], ["bytes=196608-"]),
-    "broken off again and again": ([kaggle.truncates(200_000)] * 3, ["bytes=196608-", "bytes=393216-"]),
+    "broken off once": ([kaggle.truncates(200_000)], [196_608]),
+    "broken off again and again": ([kaggle.truncates(200_000)] * 3, [196_608, 393_216]),
     "an error page on going on": (
         [kaggle.truncates(200_000), lambda handler, act: handler.reply(act()), kaggle.answers(503)],
-        ["bytes=196608-", "bytes=196608-"],
+        [196_608, 196_608],
     ),
     "a log-in page on going on": (
         [kaggle.truncates(200_000), lambda handler, act: handler.reply(act()), kaggle.web_page(403)],
-        ["bytes=196608-", "bytes=196608-"],
+        [196_608, 196_608],
     ),
     "connection dropped": ([kaggle.drops], []),
     "storage answers 503": ([kaggle.answers(503)], []),
@@ -129,7 +135,7 @@ PASSING = {
             lambda handler, act: handler.reply(act()),
             kaggle.changes(lambda one: kaggle.Answer(206, one.body[::-1], one.headers)),
         ],
-        ["bytes=196608-"],
+        [196_608],
     ),
     "nothing left on going on": (
         [
@@ -137,7 +143,7 @@ PASSING = {
             lambda handler, act: handler.reply(act()),
             kaggle.answers(416),
         ],
-        ["bytes=196608-"],
+        [196_608],
     ),
 }
 
@@ -147,7 +153,7 @@ def test_faults_that_pass(stand_in, folder, faults, ranges):
     stand_in.fault("GET", *faults)
     fetch(folder)
     assert is_whole(folder, stand_in)
-    assert [one.headers["Range"] for one in stand_in.named("GET") if "Range" in one.headers] == ranges
+    assert asked_from(stand_in) == ranges
     assert not stand_in.faults["GET"]
 
 
@@ -206,7 +212,7 @@ LASTING = {
     "dropped": ("DownloadDataFiles", kaggle.drops, Failure, "localhost"),
     "not Kaggle": ("DownloadDataFiles", kaggle.web_page(), Failure, "web page"),
     "storage error": ("GET", kaggle.answers(500), Failure, "storage.test"),
-    "broken off at once": ("GET", kaggle.truncates(1000), Failure, "storage.test"),
+    "broken off at once": ("GET", kaggle.truncates(0), Failure, "storage.test"),
     "log-in page": ("GET", kaggle.web_page(), Failure, "log-in page"),
     "damaged": ("GET", kaggle.changes(lambda one: kaggle.Answer(200, one.body[:-50], {})), Failure, "whole zip"),
     "nothing": ("GET", kaggle.changes(lambda one: kaggle.Answer(200, b"", {})), Failure, "nothing arrived"),
@@ -250,10 +256,10 @@ def test_a_slow_download_that_makes_progress_is_waited_for(stand_in, folder):
         handler.end_headers()
         for start in range(0, len(body), 70_000):
             handler.wfile.write(body[start : start + 70_000])
-            time.sleep(0.15)
+            time.sleep(0.25)
 
     stand_in.fault("GET", slow)
-    fetch(folder, Retries(pauses=(), call=0.5))
+    fetch(folder, Retries(pauses=(), call=1.2))
     assert is_whole(folder, stand_in)
     assert len(stand_in.named("GET")) == 1
 
@@ -265,7 +271,7 @@ def test_what_failed_is_gone_on_with_later(stand_in, folder):
     stand_in.faults.clear()
     fetch(folder)
     assert is_whole(folder, stand_in)
-    assert stand_in.named("GET")[-1].headers["Range"] == "bytes=262144-"
+    assert asked_from(stand_in)[-1] == 262_144
 
 
 def test_no_network(stand_in, folder, monkeypatch):

@@ -142,7 +142,7 @@ def test_scores_by_hand():
 
 @settings(max_examples=25, deadline=None)
 @given(
-    arrays.arrays(np.float32, (7, 4), elements=st.sampled_from([0, 1e-9, 0.25, 1])).map(
+    arrays.arrays(np.float32, (7, 4), elements=st.sampled_from([0, float(np.float32(1e-9)), 0.25, 1])).map(
         lambda array: array + np.eye(4, dtype=np.float32)[0]
     ),
     arrays.arrays(np.int64, 7, elements=st.integers(0, 3)),
@@ -277,7 +277,8 @@ def test_an_epoch_chosen_on_the_same_images_is_said_beside_the_accuracy(place, u
     run = tracking.find("both")
     change(run, selected_on_validation=True)
     doubt = table.selected(evaluation.gather(run))
-    for selected in (True, False):
+    assert doubt
+    for selected in (False, True):
         change(run, selected_on_validation=selected)
         assert (doubt in html_of("both")) == selected
         assert (doubt in table.summary(evaluation.gather(run))) == selected

@@ -64,6 +64,7 @@ NETWORKS = [name for name in zoo.names() if name not in ("combined", "transfer",
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_learns_with_its_suggestion(name, workplace):
     """Better than twice as often right as by guessing, after a few epochs on a thousand digits."""

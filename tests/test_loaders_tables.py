@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kit import competitions, loaders
 from kit.errors import UserError
-from kit.loaders import kaggle_files, kaggle_source, pixel_tables
+from kit.loaders import id_tables, kaggle_files, kaggle_source, pixel_tables, tables
 
 COMPETITION = "digit-recognizer"
 QUICK = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -249,3 +249,22 @@ def test_any_changed_byte_gives_the_same_as_the_careful_reader(monkeypatch, plac
     with monkeypatch.context() as patch:
         patch.setattr(pixel_tables, "_parse", lambda block, columns: None)
         assert quick == read(bytes(text))
+
+
+class Endless(io.RawIOBase):
+    """Zeros without an end and without a line's end, as a sparse file of many gigabytes has them."""
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        return len(buffer)
+
+
+def test_a_line_without_an_end_is_refused_before_it_fills_the_memory():
+    for read in (
+        lambda: tables.columns(Endless(), "labels.csv", ("id", "label"), "get it again."),
+        lambda: id_tables.read(Endless(), "labels.csv", ("id", "label"), "get it again."),
+    ):
+        with pytest.raises(UserError, match=r"labels\.csv"):
+            read()

@@ -1,14 +1,17 @@
 """How notebooks come from their sources: the same bytes every time, gaps, badges, the set-up cell, stored outputs."""
 
 import base64
+import csv
 import io
 import json
 import re
+import shutil
 import subprocess
 
 import nbformat
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from notebooks import build, outputs, sources
@@ -244,7 +247,7 @@ def test_the_build_keeps_stored_outputs_and_execute_makes_new_ones(source, monke
     folder = source(PLAIN).parents[1]
     source(PLAIN, "05-y.py")
     (folder / "06-gone.ipynb").write_text("{}", encoding="utf-8")
-    monkeypatch.setattr(outputs, "executed", lambda text, name, root: ran(text, f"{name} in {root.name}"))
+    monkeypatch.setattr(outputs, "executed", lambda text, name, root, **_: ran(text, f"{name} in {root.name}"))
     build.main([], folder)
     assert sorted(path.name for path in folder.glob("*.ipynb")) == ["04-x.ipynb", "05-y.ipynb"]
     build.main(["--execute", "04"], folder)
@@ -256,6 +259,52 @@ def test_the_build_keeps_stored_outputs_and_execute_makes_new_ones(source, monke
         build.main(["--execute", "07"], folder)
     assert refused.value.code == 2
     assert "07" in capsys.readouterr().err
+
+
+def test_execute_runs_solutions_where_it_is_told_and_records_the_minutes(source, tmp_path, monkeypatch, capsys):
+    folder = source(WITH_GAPS).parents[1]
+    timings = tmp_path / "timings.csv"
+    timings.write_text(
+        "notebook,aim,two_cores,colab_t4,kaggle_t4\n03-w,5,4,,\n04-x-solution,15,,7,\n", encoding="utf-8"
+    )
+    ran_with = []
+    monkeypatch.setattr(outputs, "executed", lambda text, name, root, **given: ran_with.append((name, given)) or text)
+    monkeypatch.setattr(build.record, "__defaults__", (timings,))
+    begun = iter([0.0, 600.0])
+    monkeypatch.setattr(build.time, "monotonic", lambda: next(begun))
+    weights = tmp_path / "vgg.h5"
+    weights.touch()
+    places = ["--data-dir", str(tmp_path), "--weights", str(weights)]
+    build.main(["--execute", "04", "--record", "two_cores", *places], folder)
+    assert ran_with == [("04-x-solution.ipynb", {"data": tmp_path, "weights": weights})]
+    assert timings.read_text(encoding="utf-8").splitlines()[1:] == ["03-w,5,4,,", "04-x-solution,15,10,7,"]
+    for wrong in (["--data-dir", str(tmp_path / "gone")], ["--record", "my_laptop"]):
+        with pytest.raises(SystemExit) as refused:
+            build.main(["--execute", "04", *wrong], folder)
+        assert refused.value.code == 2
+    monkeypatch.setenv("KIT_NOTEBOOKS", "short")
+    with pytest.raises(SystemExit):
+        build.main(["--execute", "04", "--record", "two_cores"], folder)
+    with pytest.raises(ValueError, match="99-y"):
+        build.record("99-y", "two_cores", 1, timings)
+
+
+def test_every_notebook_that_runs_has_a_row_of_timings():
+    with build.TIMINGS.open(encoding="utf-8") as file:
+        rows = [row["notebook"] for row in csv.DictReader(file)]
+    names = {name for source in sources.every(build.FOLDER) for name in sources.read(source)}
+    assert rows == sorted(name for name in names if f"{name}-solution" not in names)
+
+
+def test_make_workshop_opens_a_notebook_that_is_there():
+    if not shutil.which("make"):
+        pytest.skip("there is no make")
+    command = ["make", "--dry-run", "--always-make", "workshop"]
+    said = subprocess.run(command, cwd=build.FOLDER.parent, capture_output=True, text=True, check=True).stdout
+    opened = re.search(r"-m jupyterlab (\S+)", said)
+    assert (build.FOLDER.parent / opened[1]).exists()
+    assert said.index("requirements.txt") < said.rindex("install") < opened.start()
+    assert yaml.safe_load((build.FOLDER.parent / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
 
 
 def test_every_heading_begins_a_slide(source):
@@ -278,7 +327,13 @@ def test_an_executed_notebook_is_small_and_tells_nothing_of_the_machine(tmp_path
         'open("../runs", "w").close()\nprint(os.__file__)\nprint("1 of 2", end="\\r", flush=True)\nprint("2 of 2")'
     )
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in code])
-    done = outputs.executed(nbformat.writes(notebook), "04-x.ipynb", root, largest=60_000)
+    weights = tmp_path / "mine.weights.h5"
+    weights.touch()
+    code.append('open("../data/written", "w").close()\nprint(sorted(os.listdir("../data")))')
+    notebook.cells.append(nbformat.v4.new_code_cell(code[-1]))
+    done = outputs.executed(nbformat.writes(notebook), "04-x.ipynb", root, largest=60_000, weights=weights)
+    assert "['here', 'vgg16.weights.h5', 'written']" in done
+    assert [path.name for path in (root / "data").iterdir()] == ["here"]
     assert len(done.encode()) <= 60_000
     first, second = (output for cell in json.loads(done)["cells"][1:3] for output in cell["outputs"])
     assert first["text"] == ["notebooks None True\n"]

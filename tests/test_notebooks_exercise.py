@@ -1,4 +1,4 @@
-"""The exercise against a stand-in for Kaggle: every gap stops at its check, every solution goes on to its score."""
+"""The exercises: every gap stops at its check, every solution goes on to its score; one with a stand-in for Kaggle."""
 
 import io
 import re
@@ -41,16 +41,12 @@ def kaggle():
     assert not server.escapes
 
 
-def test_every_gap_stops_at_its_check_and_the_solution_reads_its_score(kaggle, tmp_path):
-    folder = notebook_stage.stage(tmp_path)
-    exercise, solution = (
-        notebook_stage.read(folder / f"04-kaggle-exercise{which}.ipynb") for which in ("", "-solution")
-    )
+def solve(exercise, solution, folder, **variables):
+    """Run the solution; before each solved gap run the open one and its check, and return what these stop with."""
     assert len(exercise.cells) == len(solution.cells)
-    credentials = kaggle.environment(tmp_path / "home") | {"KAGGLE_API_TOKEN": kaggle_stand_in.TOKEN}
     client = notebook_stage.client(solution, folder)
     stopped = []
-    with client.setup_kernel(env=notebook_stage.environment(**credentials)):
+    with client.setup_kernel(env=notebook_stage.environment(**variables)):
         for number, (gap, solved) in enumerate(zip(exercise.cells, solution.cells, strict=True)):
             if number and gap.source != solved.source:
                 client.execute_cell(gap, number)
@@ -62,8 +58,20 @@ def test_every_gap_stops_at_its_check_and_the_solution_reads_its_score(kaggle, t
                 assert error.traceback == [error.evalue]
                 stopped.append(missing.value.evalue)
             client.execute_cell(solved, number)
-    assert len(stopped) == 15
     assert not notebook_stage.trouble(solution)
+    assert notebook_stage.figures(solution)
+    return stopped
+
+
+def both(folder, name):
+    return [notebook_stage.read(folder / f"{name}{which}.ipynb") for which in ("", "-solution")]
+
+
+def test_every_gap_stops_at_its_check_and_the_solution_reads_its_score(kaggle, tmp_path):
+    folder = notebook_stage.stage(tmp_path)
+    exercise, solution = both(folder, "04-kaggle-exercise")
+    credentials = kaggle.environment(tmp_path / "home") | {"KAGGLE_API_TOKEN": kaggle_stand_in.TOKEN}
+    assert len(solve(exercise, solution, folder, **credentials)) == 15
     said = notebook_stage.printed(solution)
     first, second = kaggle.submissions
     assert first["description"] == "two convolutions"
@@ -72,3 +80,17 @@ def test_every_gap_stops_at_its_check_and_the_solution_reads_its_score(kaggle, t
     assert f"✓ public score {scores[0]}, " in said
     assert re.findall(r"public score: ([\d.]+), ", said) == scores
     assert re.search(rf"^ +1 +{max(scores)} ", said, re.MULTILINE)  # the list, best first
+
+
+def test_the_exercise_on_photos_works_through_without_internet_and_account(tmp_path):
+    folder = notebook_stage.stage(tmp_path)
+    exercise, solution = both(folder, "06-cats-and-dogs")
+    assert len(solve(exercise, solution, folder)) == 11
+    said = notebook_stage.printed(solution)
+    assert "RANDOM WEIGHTS" in said
+    assert len(re.findall(r"^✓ practice board: ", said, re.MULTILINE)) == 1
+    facts = (tmp_path / "configs" / "cats-and-dogs" / "competition.yaml").read_text(encoding="utf-8")
+    assert "class_names: [cat, dog]" in facts
+    assert {path.parent.name for path in (tmp_path / "runs").glob("*/*/metrics.json")} == {"frozen", "mine"}
+    assert (tmp_path / "submissions" / "certificate-photos.png").exists()
+    notebook_stage.shows_what_the_stored_notebook_shows(solution, folder / "06-cats-and-dogs-solution.ipynb")

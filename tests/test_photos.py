@@ -47,8 +47,9 @@ def saved(pixels, path, **options):
 
 
 def image_of(path, competition=DIGITS):
-    """What a network gets of a photo."""
-    return photos.prepare(path, competition).image
+    """What a network gets of a photo in which there is one thing."""
+    (photo,) = photos.prepare(path, competition)
+    return photo.image
 
 
 def refused(path, competition=DIGITS):
@@ -158,6 +159,65 @@ def test_a_thin_line_becomes_a_stroke_that_mnist_has(tmp_path):
     assert image.max() > 240
 
 
+# --- several in one photo
+
+
+def sheet(digits, places, times=4, size=(360, 480), ink=(30, 30, 60), paper=(240, 240, 235)):
+    """Several digits on a sheet, each at its (top, left)."""
+    share = np.zeros((*size, 1), np.float32)
+    for digit, (top, left) in zip(digits, places, strict=True):
+        large = enlarged(digit, times)
+        part = share[top : top + len(large), left : left + len(large), 0]
+        np.maximum(part, large, out=part)
+    return share * np.array(ink, np.float32) + (1 - share) * np.array(paper, np.float32)
+
+
+PLACES = {
+    "a line": [(90, 20 + 90 * number) for number in range(5)],
+    "a line that climbs": [(150 - 30 * number, 20 + 90 * number) for number in range(5)],
+    "two lines": [(40, 60), (50, 200), (40, 330), (200, 40), (210, 220)],
+    "a column": [(6 + 68 * number, 200) for number in range(5)],
+}
+LIGHTS = {"even": lambda pixels: pixels, "uneven": lambda pixels: noisy(gradient(pixels)), "shadow": hard_shadow,
+          "dark": lambda pixels: 255 - pixels, "table": on_a_table}  # fmt: skip
+
+
+@pytest.mark.parametrize("light", LIGHTS)
+@pytest.mark.parametrize("places", PLACES)
+def test_several_digits_are_found_and_stand_in_the_order_of_reading(places, light, digits, tmp_path):
+    shown = digits[[2, 0, 5, 1, 8]]
+    times = 2 if places == "a column" else 3
+    pixels = sheet(shown, [(top + 30, left) for top, left in PLACES[places]], times, (440, 560))
+    found = photos.prepare(saved(LIGHTS[light](pixels), tmp_path / "several.png"), DIGITS)
+    assert [(photo.number, photo.count) for photo in found] == [(number, 5) for number in range(1, 6)]
+    for photo, digit in zip(found, shown, strict=True):
+        assert likeness(photo.image[..., 0], digit) > 0.75
+    assert len({photo.title for photo in found}) == 5
+
+
+def test_strokes_that_are_apart_are_one_digit(tmp_path):
+    five = Image.new("L", (500, 400), 255)
+    pen = ImageDraw.Draw(five)
+    pen.line([(200, 110), (200, 180), (260, 180), (270, 240), (200, 260)], fill=0, width=16)
+    pen.line([(222, 90), (290, 84)], fill=0, width=16)  # its bar, apart
+    four = Image.new("L", (500, 400), 255)
+    pen = ImageDraw.Draw(four)
+    pen.line([(200, 100), (190, 200), (290, 200)], fill=0, width=16)
+    pen.line([(262, 110), (260, 180)], fill=0, width=16)  # its stem, apart
+    for digit in (five, four):
+        digit.save(tmp_path / "strokes.png")
+        (photo,) = photos.prepare(tmp_path / "strokes.png", DIGITS)
+        assert np.ptp(np.flatnonzero(photo.image.any((1, 2)))) + 1 in (19, 20)
+
+
+def test_a_photo_may_come_as_bytes(digits, tmp_path):
+    path = saved(written(digits[3]), tmp_path / "digit.png")
+    (there,), (here,) = photos.prepare(path, DIGITS), photos.prepare("digit.png", DIGITS, path.read_bytes())
+    np.testing.assert_array_equal(there.image, here.image)
+    with pytest.raises(UserError, match=r"nothing\.png"):
+        photos.prepare("nothing.png", DIGITS, b"")
+
+
 # --- files
 
 
@@ -176,7 +236,7 @@ def test_exif_turns_a_photo_upright(suffix, tmp_path):
     for turn, undo in {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}.items():
         stored = upright if undo is None else upright.transpose(Image.Transpose(undo))
         stored.save(tmp_path / f"photo.{suffix}", exif=turned(turn))
-        seen = photos.prepare(tmp_path / f"photo.{suffix}", COLOURS).original
+        (seen,) = [photo.original for photo in photos.prepare(tmp_path / f"photo.{suffix}", COLOURS)]
         assert seen[11, 11, 0] > 200 > 60 > seen[11, 11, 2]
         assert seen[11, 29, 2] > 200 > 60 > seen[11, 29, 0]
 
@@ -356,12 +416,12 @@ def test_any_pixels_give_a_digit_or_none(tmp_path, size, kind, seed):
         pixels[::2, ::3] = draw.integers(256)
     path = saved(pixels, tmp_path / "any.png")
     try:
-        image = image_of(path)
+        found = photos.prepare(path, DIGITS)
     except UserError as error:
         assert "no drawing found" in str(error)  # noqa: PT017 – either is right
     else:
-        assert (image.shape, image.dtype) == ((28, 28, 1), np.uint8)
-        assert image.max() > 100
+        assert {(photo.image.shape, photo.image.dtype.name) for photo in found} == {((28, 28, 1), "uint8")}
+        assert min(photo.image.max() for photo in found) > 100
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (3, 3), (28, 28), (300, 400)])
@@ -386,7 +446,9 @@ def test_the_bar_of_a_five_belongs_to_it_and_a_neighbour_does_not(tmp_path):
     draw.line([(200, 92), (280, 92)], fill=0, width=16)  # the bar, lifted off
     draw.line([(450, 90), (450, 300)], fill=0, width=14)  # a one beside it
     sheet.save(tmp_path / "five.png")
-    left, top, right, bottom = np.multiply(photos.prepare(tmp_path / "five.png", DIGITS).box, 700 / 400)
+    five, one = photos.prepare(tmp_path / "five.png", DIGITS)
+    assert five.box[2] < one.box[0]
+    left, top, right, bottom = np.multiply(five.box, 700 / 400)
     assert top < 95
     assert bottom > 290
     assert left < 180
@@ -399,7 +461,7 @@ def test_the_bar_of_a_five_belongs_to_it_and_a_neighbour_does_not(tmp_path):
 def test_photos_are_cut_to_their_middle(tmp_path):
     photo = np.zeros((300, 500, 3), np.uint8)
     photo[:, 100:400] = (200, 30, 60)
-    prepared = photos.prepare(saved(photo, tmp_path / "photo.png"), COLOURS)
+    (prepared,) = photos.prepare(saved(photo, tmp_path / "photo.png"), COLOURS)
     assert prepared.image.shape == (32, 32, 3)
     assert np.abs(prepared.image[:, 1:-1].astype(int) - (200, 30, 60)).max() <= 4
     assert prepared.box == (80, 0, 320, 240)

@@ -29,7 +29,7 @@ def test_every_photo_gets_its_three_likeliest_classes_and_a_figure(digits, capsy
     assert predict(["net", "--images", "my-3.png", "my-8.png"]) == DONE
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("my-")]
     assert [line.split()[0] for line in lines] == ["my-3.png", "my-8.png"]
-    assert all(len(re.findall(r"\d \(\d+\.\d %\)", line)) == 3 for line in lines)
+    assert all(len(re.findall(r"\d \(\d+\.\d%\)", line)) == 3 for line in lines)
     (figure,) = run.figures.glob("*.png")
     with Image.open(figure) as opened:
         opened.load()

@@ -23,7 +23,7 @@ from kit.train import main
 DIGITS = "digit-recognizer"
 SAMPLE = ["--source", "sample", "--limit", "200"]
 TINY = {"folds": 2, "epochs": 1, "batch_size": 32, "precision": "float32"}
-TWO = {**TINY, "members": {"a": {"model": "lenet_small"}, "b": {"model": "digit_cnn", "options": {"width": 2}}}}
+TWO = {**TINY, "members": {"a": {"model": "lenet_small"}, "b": {"model": "mnist_cnn"}}}
 A = {"model": "lenet_small"}
 
 
@@ -139,7 +139,7 @@ def test_a_plan_trains_its_members_and_their_ensemble(workplace, capsys):
     lines = printed.splitlines()
     assert lines[-2:] == ["run: runs/digit-recognizer/top", "submission: submissions/digit-recognizer/top.csv"]
     assert "member 1 of 2: top-a (lenet_small, seed 0)" in lines
-    assert "member 2 of 2: top-b (digit_cnn, seed 0)" in lines
+    assert "member 2 of 2: top-b (mnist_cnn, seed 0)" in lines
     assert "two members disagree on" in printed
     run, members = tracking.find("top"), [tracking.find("top-a"), tracking.find("top-b")]
     np.testing.assert_allclose(run.test(), np.mean([member.test() for member in members], axis=0), atol=1e-6)
@@ -267,7 +267,7 @@ def epochs_kept(run):
 
 def test_a_killed_plan_goes_on_and_equals_an_unbroken_one(workplace):
     """Killed within the second member: the same numbers as without."""
-    wide = {"model": "digit_cnn", "options": {"width": 2}, "epochs": 12, "shift": 2}
+    wide = {"model": "lenet_small", "epochs": 20, "shift": 2}
     path = written({"epochs": 1, "batch_size": 32, "precision": "float32", "members": {"a": A, "b": wide}})
     assert main([*SAMPLE, "--config", path, "--name", "whole"]) == DONE
     place, training = tracking.place(DIGITS, "killed-b"), process(*SAMPLE, "--config", path, "--name", "killed")

@@ -36,7 +36,7 @@ def scene(tmp_path, monkeypatch):
         monkeypatch.setattr("sys.stdin", io.StringIO())
         retries = dataclasses.replace(QUICK, pauses=(0, 0), checks=(0, 0), polls=(0,), score=0.1)
         monkeypatch.setattr(connection, "RETRIES", retries)
-        monkeypatch.setattr(history, "draw", lambda entries, competition: None)
+        monkeypatch.setattr(history, "draw", lambda *entries: None)
         built = Scene(tmp_path, server)
         built.run("r")
         yield built

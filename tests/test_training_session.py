@@ -32,8 +32,7 @@ from kit.training.batches import Batches
 convert = keras.ops.convert_to_numpy
 QUICK = Recipe(model="lenet_small", epochs=1, batch_size=32, precision="float32")
 EVERYTHING = Recipe(
-    model="digit_cnn",
-    options={"width": 4},
+    model="fast_cnn",
     epochs=3,
     batch_size=32,
     precision="float32",

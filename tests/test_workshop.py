@@ -126,7 +126,7 @@ def test_the_certificate_says_what_the_board_says(workplace):
     sent = workshop.entry("mine", path, kaggle, 0.98, 100)
     assert (sent.board, sent.score) == (summary.KAGGLE, 0.9885)
     words = text_in(workshop.certificate("Someone $ Else", [mine, sent]))
-    assert {"Someone $ Else", "98.00% ± 1.40%", "0.98850", "1.00000"} <= words
+    assert {"Someone $ Else", "mine.csv", "98.00% ± 1.40%", "0.98850", "1.00000"} <= words
     with pytest.raises(UserError):
         workshop.certificate("Someone", [])
 

@@ -322,3 +322,22 @@ def test_sent(workplace, capsys, monkeypatch):
     checks.sent(path, dataset, 0.99)
     assert "✓ public score 0.98850, 0.00150 below your validation accuracy." in capsys.readouterr().out
     assert path == tracking.SUBMISSIONS / "digit-recognizer" / "mine.csv"
+
+
+def test_frozen_features_and_a_head_on_them(capsys):
+    base = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3)])
+    assert "112 of its weights" in refused(checks.frozen, base)
+    base.trainable = False
+    checks.frozen(base)
+    prepared = RNG.normal(size=(5, 8, 8, 3)).astype("float32")
+    right = base.predict(prepared, verbose=0)
+    checks.features(right, base, prepared)
+    assert "still open" in refused(checks.features, ..., base, prepared)
+    assert "the shape is" in refused(checks.features, right[:3], base, prepared)
+    assert "prepared(…) first" in refused(checks.features, base.predict(prepared * 9, verbose=0), base, prepared)
+    checks.head(network(layers.GlobalAveragePooling2D(), shape=(6, 6, 4)), (6, 6, 4), 10)
+    assert "✓ 50 weights" in capsys.readouterr().out
+    assert "begin with" in refused(checks.head, network(layers.Flatten(), shape=(4,)), (6, 6, 4), 10)
+    assert "comes last" in refused(checks.head, network(layers.Dense(3), shape=(6, 6, 4)), (6, 6, 4), 10)
+    relu = network(layers.Flatten(), last=layers.Dense(10, activation="relu"), shape=(6, 6, 4))
+    assert "activation" in refused(checks.head, relu, (6, 6, 4), 10)

@@ -1,3 +1,5 @@
+import pathlib
+
 import keras
 import numpy as np
 import pytest
@@ -44,6 +46,10 @@ def test_a_file_beside_the_data_comes_before_kaggle_and_both_before_the_internet
         assert (workplace / found.file).parent == place
         assert found.trained
         assert found.label == "VGG16"
+    assert len(asked) == 1
+    (workplace / "data" / vgg16.WEIGHTS_FILE).rename(workplace / "data" / vgg16.OWN_WEIGHTS_FILE)
+    monkeypatch.setattr(imagenet, "KAGGLE_INPUT", workplace / "nothing")
+    assert imagenet.vgg16_weights().file == str(pathlib.Path("data") / vgg16.OWN_WEIGHTS_FILE)
     assert len(asked) == 1
 
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import pathlib
+import statistics
 import time
 
 import numpy as np
@@ -12,9 +13,9 @@ ONE_THREAD = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREA
 
 
 def milliseconds(name: str, folder: pathlib.Path, shape: tuple[int, int, int]) -> float:
-    """Return what one image takes on one core, in milliseconds: the mean of calls for two seconds.
+    """Return what one image takes on one core, in milliseconds: the median of calls for two seconds.
 
-    It is the core's time, so that other work on the machine does not count.
+    It is the core's time, so that what it does for others does not count.
 
     Args:
         name: the format's.
@@ -40,8 +41,8 @@ def _measure(name: str, folder: pathlib.Path, shape: tuple[int, int, int]) -> fl
     image = np.random.default_rng(0).integers(0, 256, (1, *shape)).astype(np.float32)
     for _ in range(WARM_UP):
         loaded.call(image)
-    calls, begun = 0, time.process_time()
-    while time.process_time() < begun + SECONDS:
+    times, until = [], time.process_time() + SECONDS
+    while (begun := time.process_time()) < until:
         loaded.call(image)
-        calls += 1
-    return 1000 * (time.process_time() - begun) / calls
+        times.append(time.process_time() - begun)
+    return 1000 * statistics.median(times)

@@ -59,7 +59,7 @@ def grad_cam(
         for column, label in enumerate(classes):
             cell = cells[1 + row * rows_per_class, column]
             title = f"{names[label]}: {style.percent(probabilities[column, label])}"
-            style.show_image(cell, _overlay(images[column], maps[column]), title)
+            style.show_image(cell, overlay(images[column], maps[column]), title)
             if pixels is not None:
                 style.show_image(cells[2 + row * rows_per_class, column], _centred_on_grey(pixels[column]))
         style.row_label(cells[1 + row * rows_per_class, 0], f"Grad-CAM,\n{kind} class")
@@ -71,12 +71,15 @@ def grad_cam(
 def grad_cam_maps(
     network: keras.Model, images: np.ndarray, classes: np.ndarray, layer: str | None = None
 ) -> np.ndarray:
-    """Return Grad-CAM heat maps of 0…1 in the images' size, float32 (n, h, w).
+    """Return Grad-CAM heat maps of 0…1 in the images' size, float32 (n, h, w), once; see `GradCam`."""
+    return GradCam(network, layer)(images, classes)
+
+
+class GradCam:
+    """Grad-CAM of a network, compiled once for all images that follow.
 
     Args:
         network: maps pixels to logits.
-        images: (n, h, w, c), pixel values 0…255.
-        classes: (n,) integers, the class to explain in each image.
         layer: the layer whose feature maps are weighted by their gradients; by default the last with maps of at least
             4 × 4.
 
@@ -86,24 +89,34 @@ def grad_cam_maps(
     Reference:
         Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks" (2017).
     """
-    found = layer_calls(network)
-    explained = found.find(layer) if layer else _last_with_maps(found)
 
-    def class_scores(offset):
+    def __init__(self, network: keras.Model, layer: str | None = None):
+        self._calls = layer_calls(network)
+        self._explained = self._calls.find(layer) if layer else _last_with_maps(self._calls)
+        self._gradient = gradient_of(self._class_scores)
+
+    def __call__(self, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """Return heat maps of 0…1 in the images' size, float32 (n, h, w).
+
+        Args:
+            images: (n, h, w, c), pixel values 0…255.
+            classes: (n,) integers, the class to explain in each image.
+        """
+        outputs = as_array(self._calls.compute(images, self._explained.output))
+        gradients = self._gradient(np.zeros(outputs.shape, np.float32), images, np.asarray(classes, np.int32))
+        maps = np.maximum((outputs * gradients.mean((1, 2), keepdims=True)).sum(-1, keepdims=True), 0)
+        maps = keras.ops.image.resize(maps, images.shape[1:3], interpolation="bilinear", data_format="channels_last")
+        maps = keras.ops.convert_to_numpy(maps)[..., 0]
+        return (maps / np.maximum(maps.max((1, 2), keepdims=True), 1e-12)).astype(np.float32)
+
+    def _class_scores(self, offset, images, classes):
         # An offset of zero, added to the layer's output, changes no score, and its gradient is that of the output,
         # whatever other paths the network has around the layer.
         def with_offset(call, *arguments, **keywords):
             output = call(*arguments, **keywords)
-            return output + keras.ops.cast(offset, output.dtype) if call is explained else output
+            return output + keras.ops.cast(offset, output.dtype) if call is self._explained else output
 
-        return _sum_of(_logits(found, images, with_offset), classes)
-
-    outputs = as_array(found.compute(images, explained.output))
-    gradients = gradient_of(class_scores)(np.zeros(outputs.shape, np.float32))
-    maps = np.maximum((outputs * gradients.mean((1, 2), keepdims=True)).sum(-1, keepdims=True), 0)
-    maps = keras.ops.image.resize(maps, images.shape[1:3], interpolation="bilinear", data_format="channels_last")
-    maps = keras.ops.convert_to_numpy(maps)[..., 0]
-    return (maps / np.maximum(maps.max((1, 2), keepdims=True), 1e-12)).astype(np.float32)
+        return _sum_of(_logits(self._calls, images, with_offset), classes)
 
 
 def guided_gradients(network: keras.Model, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -165,10 +178,10 @@ def _logits(found: LayerCalls, images, apply: Callable = LayerCall.__call__):
 
 def _sum_of(logits, classes):
     """The sum over all images of the logit of a class; its gradient is that of each image alone."""
-    return keras.ops.sum(logits * keras.ops.one_hot(np.asarray(classes, np.int32), logits.shape[-1]))
+    return keras.ops.sum(logits * keras.ops.one_hot(keras.ops.cast(classes, "int32"), logits.shape[-1]))
 
 
-def _overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """Lay a map of 0…1 over the dimmed, grey image in warm colours, opaque where it is high."""
     grey = 0.6 * np.asarray(image, np.float32).mean(-1, keepdims=True)
     opacity = 0.8 * heat[..., None]

@@ -18,6 +18,7 @@ from kit.suggestions import nearest
 
 if TYPE_CHECKING:
     from kit import tracking
+    from kit.loaders.extra import ExtraImages
 
 Source = Literal["kaggle", "keras", "sample"]
 SOURCES = ("auto", *get_args(Source))
@@ -42,6 +43,7 @@ class Dataset:
         folder: the folder of all competitions' files, absolute.
         limit: how many training images were asked for; 0 for all.
         available: how many training images there are without the limit.
+        extra: a person's own images, added to the training images of every fold and validated on by none; or None.
     """
 
     competition: Competition
@@ -57,6 +59,7 @@ class Dataset:
     folder: str = ""
     limit: int = 0
     available: int = 0
+    extra: ExtraImages | None = None
 
     def __post_init__(self) -> None:
         for name in ("train", "test"):
@@ -112,6 +115,7 @@ class Dataset:
             folder=files.path_text(self.folder),
             limit=self.limit,
             fingerprint=self.fingerprint,
+            extra=self.extra.record if self.extra else None,
         )
 
 
@@ -138,7 +142,7 @@ def load(
 
 
 def load_for(data: tracking.Data, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
-    """Load the data that a run was trained on, limit included.
+    """Load the data that a run was trained on, limit included, without its extra images.
 
     Args:
         data: what the run remembers of them.
@@ -170,6 +174,8 @@ def describe(dataset: Dataset, validation_images: int | None = None) -> str:
     sizes = f"{_of_all(dataset)} training images, "
     if validation_images is not None:
         sizes += f"{validation_images:,} of them for validation, "
+    if dataset.extra is not None:
+        sizes += f"{len(dataset.extra.labels):,} more from {dataset.extra.folder}, "
     sizes += f"{len(dataset.test_images):,} test images"
     if dataset.source == "sample":
         return (

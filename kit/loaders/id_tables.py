@@ -1,12 +1,12 @@
 """Small CSV files of two columns, an id and a label: the sample submission, and the labels of an image archive."""
 
 import csv
-import io
 from typing import BinaryIO
 
 import numpy as np
 
 from kit.errors import UserError
+from kit.loaders.tree import lines
 
 
 def read(stream: BinaryIO, where: str, columns: tuple[str, str], remedy: str) -> tuple[np.ndarray, list[str]]:
@@ -24,7 +24,7 @@ def read(stream: BinaryIO, where: str, columns: tuple[str, str], remedy: str) ->
     Raises:
         UserError: names the line (the header is line 1) and column of the first thing that is wrong.
     """
-    reader = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""))
+    reader = csv.reader(lines(stream))
     line_of: dict[int, int] = {}
     labels: list[str] = []
     empty = 0

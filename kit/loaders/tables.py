@@ -1,15 +1,14 @@
 """Small CSV files of any columns: sample submissions and tables of labels, whose ids may be numbers or texts."""
 
 import csv
-import io
 import itertools
-from collections.abc import Sequence
-from typing import BinaryIO, TextIO
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
 
 import numpy as np
 
 from kit.errors import UserError
-from kit.loaders.tree import buffered
+from kit.loaders.tree import lines
 
 DELIMITERS = (",", ";", "\t")
 _BITS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
@@ -31,8 +30,7 @@ def columns(stream: BinaryIO, where: str, wanted: Sequence[str], remedy: str, *,
     Raises:
         UserError: names the line (the header is line 1) and column of the first thing that is wrong.
     """
-    with io.TextIOWrapper(buffered(stream), "utf-8-sig", newline="") as text:
-        return _columns(text, where, wanted, remedy, only)
+    return _columns(lines(stream), where, wanted, remedy, only)
 
 
 def delimiter(header: str) -> str:
@@ -69,12 +67,13 @@ def one_hot(columns: Sequence[Sequence[str]], names: Sequence[str], where: str, 
     return labels
 
 
-def _columns(text: TextIO, where: str, wanted: Sequence[str], remedy: str, only: bool) -> list[list[str]]:
-    first = text.readline()
-    reader = csv.reader(itertools.chain([first], text), delimiter=delimiter(first))
+def _columns(text: Iterator[str], where: str, wanted: Sequence[str], remedy: str, only: bool) -> list[list[str]]:
     found: list[list[str]] = [[] for _ in wanted]
     line_of: dict[str, int] = {}
+    reader = csv.reader(())
     try:
+        first = next(text, "")
+        reader = csv.reader(itertools.chain([first], text), delimiter=delimiter(first))
         header = [name.strip() for name in next(reader, [])]
         if only and header != list(wanted):
             raise UserError(

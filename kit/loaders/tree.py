@@ -5,6 +5,7 @@ A file's path is that which it has once everything is unpacked into folders of t
 """
 
 import contextlib
+import csv
 import functools
 import hashlib
 import io
@@ -24,6 +25,7 @@ DEEPEST = 4  # zips within each other
 LARGEST_IMAGE = 1 << 26  # bytes of a file that is taken into memory whole
 LARGEST_TABLE = 1 << 34
 BUFFER = 1 << 18
+LONGEST_LINE = 1 << 24  # characters
 Content = Callable[[], bytes]
 
 
@@ -227,6 +229,20 @@ def _joined(prefix: str, name: str) -> str:
 def _open_file(path: str | pathlib.Path) -> Iterator[BinaryIO]:
     with disk.open_regular(path) as stream:
         yield stream
+
+
+def lines(stream: BinaryIO) -> Iterator[str]:
+    """Yield the lines of UTF-8 text, with or without BOM; one without an end is an error, not a full memory.
+
+    Raises:
+        csv.Error: a line has LONGEST_LINE characters.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    with io.TextIOWrapper(buffered(stream), "utf-8-sig", newline="") as text:
+        while line := text.readline(LONGEST_LINE):
+            if len(line) == LONGEST_LINE:
+                raise csv.Error(f"a line has {LONGEST_LINE:,} characters or more")
+            yield line
 
 
 def buffered(stream: BinaryIO) -> BinaryIO:

@@ -1,16 +1,14 @@
 """A competition's tables, as far as they are needed to find out what they are."""
 
 import csv
-import io
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TextIO
 
 from kit.errors import UserError
 from kit.loaders import tables
-from kit.loaders.tree import Tree, buffered
+from kit.loaders.tree import Tree, lines
 
 MOST_ROWS = 1_000_000
 SUFFIXES = (".csv", ".tsv")
@@ -84,10 +82,11 @@ def every(tree: Tree, most: int = MOST_ROWS) -> tuple[list[Table], list[str]]:
 
 
 @contextmanager
-def _opened(tree: Tree, path: str) -> Iterator[tuple[str, TextIO, str]]:
+def _opened(tree: Tree, path: str) -> Iterator[tuple[str, Iterator[str], str]]:
     try:
-        with tree.open(path) as stream, io.TextIOWrapper(buffered(stream), "utf-8-sig", newline="") as text:
-            first = text.readline()
+        with tree.open(path) as stream:
+            text = lines(stream)
+            first = next(text, "")
             yield first, text, tables.delimiter(first)
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{tree.where(path)} is not CSV in UTF-8 ({error}); save it as such.") from None

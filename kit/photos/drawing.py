@@ -1,4 +1,4 @@
-"""Find a drawing in a photo, and place it as MNIST's digits were placed."""
+"""Find the drawings in a photo, and place each as MNIST's digits were placed."""
 
 import pathlib
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kit.errors import UserError
-from kit.photos import paper
+from kit.photos import paper, shapes
 from kit.photos.files import LONGEST
 
 FILLED = 20 / 28  # the share of MNIST's side that a digit's longer side fills
@@ -14,22 +14,20 @@ THINNEST, USUAL = 0.11, 0.14  # stroke widths as shares of the digit: below the 
 BULKY = 0.62  # share of a shape's length that no stroke is wide
 FAINTEST = 12  # grey levels of 255 between ink and paper
 
-Box = tuple[slice, ...]  # rows, columns
 
-
-def find(pixels: np.ndarray, path: pathlib.Path) -> tuple[np.ndarray, tuple[int, int, int, int]]:
-    """Find the drawing in (h, w, 3) pixels.
+def find(pixels: np.ndarray, path: pathlib.Path) -> list[tuple[np.ndarray, tuple[int, int, int, int]]]:
+    """Find the drawings in (h, w, 3) pixels.
 
     Four models of the paper are tried: the same everywhere, smooth from rim to rim, smooth over all, as each pixel's
     surroundings; each with ink that is darker or lighter. The one that leaves the least unexplained is taken.
 
     Returns:
-        Its ink, float32 of 0…1, cut out; and its box in `pixels`.
+        Of each, in the order of reading, its ink, float32 of 0…1, cut out; and its box in `pixels`.
     """
     rim = np.ones(pixels.shape[:2], bool)
     edge = max(pixels.shape[:2]) // 50 + 1
     rim[edge:-edge, edge:-edge] = False
-    best: tuple[np.ndarray, np.ndarray] | None = None
+    best: tuple[np.ndarray, list[np.ndarray]] | None = None
     least = 0.9
     models: tuple[Callable[[], np.ndarray], ...] = (
         lambda: np.median(pixels[rim], axis=0),
@@ -40,15 +38,16 @@ def find(pixels: np.ndarray, path: pathlib.Path) -> tuple[np.ndarray, tuple[int,
     for model in models:
         departure = paper.departure(pixels - model())
         for ink in (departure, -departure):
-            chosen = _shape(ink)
-            if chosen is not None and (unexplained := _unexplained(ink, chosen)) < least:
-                best, least = (ink, chosen), unexplained
+            drawings = _drawings(ink)
+            if drawings and (unexplained := _unexplained(ink, drawings)) < least:
+                best, least = (ink, drawings), unexplained
         if least < 0.1:
             break
-    found = None if best is None else _cut_out(*best)
-    if found is None:
+    found = [] if best is None else [_cut_out(best[0], chosen) for chosen in best[1]]
+    whole = [one for one in found if one is not None]
+    if not whole:
         raise UserError(f"{path}: no drawing found, it is blank or too faint; draw it darker, or crop it more closely.")
-    return found
+    return [whole[number] for number in shapes.reading_order([box for _, box in whole])]
 
 
 def placed(ink: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -81,8 +80,8 @@ def placed(ink: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return image
 
 
-def _shape(ink: np.ndarray) -> np.ndarray | None:
-    """Return where the drawing is, (h, w) bool, if the departures `ink`, in grey levels, are one."""
+def _drawings(ink: np.ndarray) -> list[np.ndarray]:
+    """Return where drawings are, (h, w) bool each, the main one first, if the departures `ink`, in grey levels, are."""
     from scipy import ndimage
 
     smooth, noise = ndimage.gaussian_filter(ink, max(ink.shape) / LONGEST), _noise(ink)
@@ -90,8 +89,8 @@ def _shape(ink: np.ndarray) -> np.ndarray | None:
     few = min(smooth.size // 200 + 1, 30)
     darkest = float(np.partition(smooth.ravel(), -few)[-few])
     if darkest < max(FAINTEST, 5 * noise):
-        return None
-    return _main_shape(_without_rules(smooth > max(0.3 * darkest, 4 * noise)), smooth)
+        return []
+    return shapes.drawings(_without_rules(smooth > max(0.3 * darkest, 4 * noise)), smooth)
 
 
 def _noise(ink: np.ndarray) -> float:
@@ -101,21 +100,22 @@ def _noise(ink: np.ndarray) -> float:
     return 1.4826 * float(np.median(np.abs(ink - ndimage.gaussian_filter(ink, 1.0))))
 
 
-def _unexplained(ink: np.ndarray, chosen: np.ndarray) -> float:
-    """Return the share of what departs from the paper outside the chosen shape; more where that cannot be strokes.
+def _unexplained(ink: np.ndarray, drawings: list[np.ndarray]) -> float:
+    """Return the share of what departs from the paper outside the drawings; more where the main one cannot be strokes.
 
     What touches the photo's edge, as a table or a shadow, counts less. Strokes do not cover that edge, unless they fill
     the photo, and do not fill the box around them.
     """
     from scipy import ndimage
 
+    chosen, every = drawings[0], np.logical_or.reduce(drawings)
     excess = np.maximum(np.abs(ink) - 0.15 * np.percentile(ink[chosen], 75), 0)
-    excess[ndimage.binary_dilation(chosen, iterations=2 + max(ink.shape) // 100)] = 0
+    excess[ndimage.binary_dilation(every, iterations=2 + max(ink.shape) // 100)] = 0
     marks, count = ndimage.label(excess > 0)
     on_edge = np.zeros(count + 1, bool)
     on_edge[np.concatenate([marks[0], marks[-1], marks[:, 0], marks[:, -1]])] = True
     left = float((excess * np.where(on_edge[marks], 0.3, 1)).sum())
-    explained = float(np.maximum(ink[chosen], 0).sum())
+    explained = float(np.maximum(ink[every], 0).sum())
     edge = float(np.concatenate([chosen[0], chosen[-1], chosen[:, 0], chosen[:, -1]]).mean())
     ((rows, columns),) = ndimage.find_objects(chosen.astype(np.uint8))
     fills = (rows.stop - rows.start) * (columns.stop - columns.start) / chosen.size
@@ -167,65 +167,3 @@ def _without_rules(mask: np.ndarray) -> np.ndarray:
         bridge = np.ones((thickest + 3, 1) if axis == 0 else (1, thickest + 3), bool)
         kept = cut | (ndimage.binary_closing(cut, bridge) & np.expand_dims(here, 1 - axis))
     return kept if kept.sum() >= 0.2 * mask.sum() else mask
-
-
-def _main_shape(mask: np.ndarray, ink: np.ndarray) -> np.ndarray | None:
-    """Choose the connected shape with the most ink, and the strokes nearby that are not digits themselves.
-
-    A shape that touches the photo's edge, as a table, a finger or the next sheet, is chosen only where there is no
-    other.
-    """
-    from scipy import ndimage
-
-    marks, count = ndimage.label(mask, np.ones((3, 3)))
-    if not count:
-        return None
-    boxes = ndimage.find_objects(marks)
-    masses = ndimage.sum_labels(ink, marks, np.arange(1, count + 1))
-    large = [int(number) for number in np.argsort(-masses) if masses[number] > 0.02 * masses.max()][:50]
-    weights: dict[int, float] = {}
-    for number in large:
-        rows, columns = boxes[number]
-        edges = (rows.start, columns.start, mask.shape[0] - rows.stop, mask.shape[1] - columns.stop)
-        holds_another = any(
-            rows.start < boxes[other][0].start
-            and boxes[other][0].stop < rows.stop
-            and columns.start < boxes[other][1].start
-            and boxes[other][1].stop < columns.stop
-            and _size(boxes[other]) > 0.3 * _size(boxes[number])
-            for other in large
-        )
-        weights[number] = masses[number] * (0.03 if min(edges) <= 0 or holds_another else 1)
-    main = max(weights, key=lambda number: weights[number])
-    free = [number for number in large if weights[number] == masses[number] and masses[number] > 0.04 * masses[main]]
-    return np.isin(marks, [number + 1 for number in _with_strokes(main, free, boxes)])
-
-
-def _with_strokes(main: int, others: list[int], boxes: list[Box]) -> set[int]:
-    """Return the shape `main` and those of the others that are strokes of the same digit."""
-    middle = boxes[main]
-    strokes = []
-    for number in others:
-        rows, columns = boxes[number]
-        beside = min(columns.stop, middle[1].stop) <= max(columns.start, middle[1].start)
-        another_digit = beside and rows.stop - rows.start > 0.6 * (middle[0].stop - middle[0].start)
-        if not another_digit:
-            strokes.append(number)
-    chosen, before = {main}, set[int]()
-    while chosen != before:  # a stroke may belong by another one that lies between
-        before = set(chosen)
-        for number in strokes:
-            if min(_distance(boxes[number], boxes[other]) for other in before) < 0.25 * _size(middle):
-                chosen.add(number)
-    return chosen
-
-
-def _size(box: Box) -> int:
-    rows, columns = box
-    return max(rows.stop - rows.start, columns.stop - columns.start)
-
-
-def _distance(one: Box, other: Box) -> float:
-    """The gap between two boxes, in pixels; 0 where they overlap."""
-    gaps = [max(a.start - b.stop, b.start - a.stop, 0) for a, b in zip(one, other, strict=True)]
-    return float(np.hypot(*gaps))

@@ -1,6 +1,7 @@
 """Photo files of every kind, opened upright and in plain colours, in bounded memory."""
 
 import glob
+import io
 import math
 import os
 import pathlib
@@ -34,10 +35,14 @@ def matching(paths: Sequence[str | os.PathLike[str]]) -> list[pathlib.Path]:
     return found
 
 
-def upright(path: pathlib.Path) -> "Image.Image":
+def upright(path: pathlib.Path, content: bytes | None = None) -> "Image.Image":
     """Open a photo upright, in RGB, on paper where its transparent parts let it show through.
 
     Of a photo of more than 4 million pixels, blocks of pixels are averaged.
+
+    Args:
+        path: the file, or what errors call it where there is `content`.
+        content: what the file holds, where it does not lie on disk.
 
     Raises:
         UserError: there is no such file; or it is not an image that Pillow can read, only half of one, or too large.
@@ -48,7 +53,7 @@ def upright(path: pathlib.Path) -> "Image.Image":
         # What Pillow warns of (large photos, odd metadata) does not matter here.
         with (
             warnings.catch_warnings(action="ignore"),
-            files.open_regular(path) as stream,
+            files.open_regular(path) if content is None else io.BytesIO(content) as stream,
             Image.open(stream, formats=FORMATS) as opened,
         ):
             opened.draft("RGB", (2 * LONGEST, 2 * LONGEST))  # JPEG's decoder reduces at once

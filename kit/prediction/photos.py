@@ -14,7 +14,7 @@ from kit.photos import Photo
 
 @dataclass(frozen=True, eq=False)
 class PhotoPrediction:
-    """A photo, and the probabilities (classes,) float32 that a network gives its classes."""
+    """A photo or a drawing in one, and the probabilities (classes,) float32 that a network gives its classes."""
 
     photo: Photo
     probabilities: np.ndarray
@@ -32,12 +32,14 @@ def predict_photos(
         paths: the photos' files, or patterns such as `digits/*.png`.
 
     Returns:
-        The photos that could be used, in order, with their probabilities; and an error for each of the others.
+        What could be used, in order, with its probabilities, each drawing of a photo by itself; and an error for each
+        of the other files.
     """
-    prepared, refused = [], []
+    prepared: list[Photo] = []
+    refused = []
     for path in photos.matching(paths):
         try:
-            prepared.append(photos.prepare(path, competition))
+            prepared += photos.prepare(path, competition)
         except UserError as error:
             refused.append(error)
     if not prepared:

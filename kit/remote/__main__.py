@@ -114,7 +114,9 @@ def _check(arguments) -> None:
     if not modes or modes == ["notebook"]:
         return
     others = flags.given(arguments)
-    others |= {name: getattr(arguments, name) for name in ("source", "limit", "seeds", "config", "data_dir")}
+    others |= {
+        name: getattr(arguments, name) for name in ("source", "limit", "seeds", "config", "data_dir", "extra_data")
+    }
     if given := [name for name, value in others.items() if value is not None]:
         listed = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UserError(f"--{modes[0]} goes on with what was pushed; leave out {listed}.")

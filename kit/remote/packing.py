@@ -19,21 +19,8 @@ FAR_SIDE = pathlib.Path(__file__).with_name("far_side.py")
 
 
 def payload(recipe: str) -> str:
-    """Return the package, its recipes and one more recipe as a .tar.xz in base64.
-
-    Changes that are not committed are in it; what other programs leave in these folders is not.
-    """
-    package = pathlib.Path(kit.__file__).parent
-    trees = {"kit": package}
-    if not (package / "configs").is_dir():
-        trees["configs"] = files.folder("")
-    contents = {RECIPE: recipe.encode()}
-    for name, tree in trees.items():
-        for path in sorted(tree.rglob("*")):
-            inside = path.relative_to(tree)
-            hidden = any(part == "__pycache__" or part.startswith(".") for part in inside.parts)
-            if path.is_file() and not hidden and path.suffix != ".pyc":
-                contents[f"{name}/{inside.as_posix()}"] = path.read_bytes()
+    """Return the package, its recipes and one more recipe as a .tar.xz in base64."""
+    contents = {RECIPE: recipe.encode(), **package()}
     memory = io.BytesIO()
     with tarfile.open(fileobj=memory, mode="w:xz", preset=9) as archive:
         for name, content in contents.items():
@@ -41,6 +28,25 @@ def payload(recipe: str) -> str:
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return base64.b64encode(memory.getvalue()).decode("ascii")
+
+
+def package() -> dict[str, bytes]:
+    """Return the package's files and its recipes by path, as `kit/…` and `configs/…`.
+
+    Changes that are not committed are in it; what other programs leave in these folders is not.
+    """
+    code = pathlib.Path(kit.__file__).parent
+    trees = {"kit": code}
+    if not (code / "configs").is_dir():
+        trees["configs"] = files.folder("")
+    contents = {}
+    for name, tree in trees.items():
+        for path in sorted(tree.rglob("*")):
+            inside = path.relative_to(tree)
+            hidden = any(part == "__pycache__" or part.startswith(".") for part in inside.parts)
+            if path.is_file() and not hidden and path.suffix != ".pyc":
+                contents[f"{name}/{inside.as_posix()}"] = path.read_bytes()
+    return contents
 
 
 def script(settings: dict[str, Any], recipe: str) -> str:

@@ -57,6 +57,8 @@ def resolve(arguments: Namespace) -> Wanted:
     members = asked.members if asked else {}
     for recipe in members.values() if asked else [one]:
         _check_travels(recipe)
+    if arguments.extra_data:
+        raise UserError(f"--extra-data: {arguments.extra_data} is here, not on Kaggle; train on it here.")
     if arguments.source == "keras":
         raise UserError("--source keras: a session on Kaggle has no internet; leave it out for the competition's data.")
     name = arguments.name or _new_name(competition, one, arguments)

@@ -174,8 +174,8 @@ def check_exists(path: pathlib.Path) -> None:
     """
     try:
         what = "is a folder" if path.is_dir() else "is missing" if not os.path.lexists(path) else ""
-    except ValueError as error:  # a NUL in its name
-        what = f"cannot be a file ({error})"
+    except (OSError, ValueError) as error:  # too long a name, or a NUL in it
+        what = f"cannot be a file ({getattr(error, 'strerror', None) or error})"
     if what:
         raise UserError(f"{path} {what}; give a submission CSV, or train: `python -m kit.train`.")
 

@@ -95,6 +95,11 @@ def data_warnings(run: Run, data_dir: str | pathlib.Path) -> list[str]:
     found = []
     if data.limit:
         found.append(f"run {run.name} was trained on {data.limit:,} of the training images only (--limit)")
+    if data.extra:
+        found.append(
+            f"run {run.name} was trained on {data.extra.images:,} images of yours (--extra-data); check that the "
+            "competition's rules allow other data than its own"
+        )
     if data.source == "kaggle" and _fingerprint(data, data_dir) not in (None, data.fingerprint):
         found.append(f"run {run.name} was trained on other images or labels than lie in {data_dir} now")
     return found

@@ -15,7 +15,7 @@ from kit.tracking import arrays
 from kit.tracking.find import every, find, new, place, reference, unfinished, unused
 from kit.tracking.fingerprint import fingerprint
 from kit.tracking.run import RUNS, SUBMISSIONS, Run, Snapshot
-from kit.tracking.schema import Config, Data, EnsembleConfig, MemberMetrics, Metrics
+from kit.tracking.schema import Config, Data, EnsembleConfig, ExtraData, MemberMetrics, Metrics
 
 __all__ = [
     "RUNS",
@@ -23,6 +23,7 @@ __all__ = [
     "Config",
     "Data",
     "EnsembleConfig",
+    "ExtraData",
     "MemberMetrics",
     "Metrics",
     "Run",

@@ -217,9 +217,16 @@ def _difference(begun: Config, asked: Config) -> str:
             if name == "fingerprint":
                 return f"its images, its labels or their order were not those of {asked.data.folder}"
             return f"its {name} was {before}, not {now}"
+    if begun.data.extra != asked.data.extra:
+        return f"its --extra-data was {_named(begun)}, not {_named(asked)}"
     if begun.recipe and asked.recipe:
         for name, (before, now) in begun.recipe.differences(asked.recipe).items():
             return f"its {name} was {before}, not {now}"
     if begun.kind == "plan":
         return asked.planned().difference(begun.planned())
     return "" if begun.parent == asked.parent else f"its parent was {begun.parent}"
+
+
+def _named(config: Config) -> str:
+    extra = config.data.extra
+    return "none" if extra is None else f"{extra.images:,} images of {extra.folder} ({extra.fingerprint[:12]}…)"

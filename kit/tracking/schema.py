@@ -32,6 +32,20 @@ class _Schema(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
 
+class ExtraData(_Schema):
+    """A person's own images that a run was trained on beside the competition's; no image of them was validated on.
+
+    Attributes:
+        folder: where they lay, absolute.
+        images: how many they were.
+        fingerprint: SHA-256 of images and labels, their order included.
+    """
+
+    folder: str
+    images: Count
+    fingerprint: Fingerprint
+
+
 class Data(_Schema):
     """Which data a run was trained on.
 
@@ -41,6 +55,7 @@ class Data(_Schema):
         folder: the folder of all competitions' files, absolute.
         limit: how many training images were taken; 0 for all.
         fingerprint: SHA-256 of the training images and labels, their order included.
+        extra: images that were added to each fold's training images.
     """
 
     competition: str
@@ -48,6 +63,7 @@ class Data(_Schema):
     folder: str
     limit: Count
     fingerprint: Fingerprint
+    extra: ExtraData | None = None
 
 
 class EnsembleConfig(_Schema):
@@ -179,6 +195,7 @@ class Metrics(_Schema):
         epochs, precision, peak_memory (bytes), hardware: how it was trained.
         test_accuracy: where the source has test labels.
         tta_weights: of each group of augmented copies.
+        extra_data: as `Data.extra`.
         members: of an ensemble, by name.
     """
 
@@ -212,6 +229,7 @@ class Metrics(_Schema):
     hardware: dict[str, Any] | None = None
     test_accuracy: Share | None = None
     tta_weights: list[float] | None = None
+    extra_data: ExtraData | None = None
     teacher: str | None = None
     teacher_share: float | None = None
     members: dict[str, MemberMetrics] | None = None

@@ -104,6 +104,14 @@ def accelerator() -> str:
     return ""
 
 
+def run_eagerly() -> None:
+    """Let this process's networks run call by call, which is cheaper than a graph where they make only a few steps."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.run_functions_eagerly(True)
+
+
 def tensorflow_version() -> tuple[int, int]:
     """TensorFlow's version, of which two numbers count."""
     import tensorflow

@@ -21,6 +21,7 @@ def add_flags(parser: Parser) -> None:
     data.add_argument("--source", choices=SOURCES, help="where the images come from (auto)")
     data.add_argument("--data-dir", metavar="FOLDER", help="the folder of all competitions' files (data)")
     data.add_argument("--limit", type=int, metavar="N", help="take N training images only, for a quick try")
+    data.add_argument("--extra-data", metavar="FOLDER", help="train on your own images too: a folder of them a class")
     run = parser.add_argument_group("run")
     run.add_argument("--config", metavar="RECIPE", help="a recipe or a plan, by its name in configs/ or its file")
     run.add_argument(

@@ -191,7 +191,7 @@ def _write_snapshots(training, run, parts):
 
 
 def _metrics(training, oof, test, history, parts, weights):
-    dataset, recipe = training.dataset, training.recipe
+    dataset, recipe, extra = training.dataset, training.recipe, training.dataset.record().extra
     seconds = {row["fold"]: row["seconds"] for row in history}  # of each fold's last epoch
     return Metrics(
         competition=dataset.competition.name,
@@ -207,7 +207,7 @@ def _metrics(training, oof, test, history, parts, weights):
         **reached(training, oof),
         selected_on_validation=recipe.checkpoint == "best" or bool(recipe.patience),
         fit_seconds=round(sum(seconds.values()), 3),
-        images_per_second=images_per_second(len(training.folds[0][0]), history),
+        images_per_second=images_per_second(len(training.folds[0][0]) + (extra.images if extra else 0), history),
         parameters=parts[0]["parameters"],
         epochs=len(history) // len(parts),
         precision=recipe.precision,
@@ -215,6 +215,7 @@ def _metrics(training, oof, test, history, parts, weights):
         hardware=devices.hardware(),
         test_accuracy=None if dataset.test_labels is None else metrics.accuracy(dataset.test_labels, test),
         tta_weights=weights,
+        extra_data=extra,
         teacher=recipe.teacher or None,
         teacher_share=recipe.teacher_share if recipe.teacher else None,
     )

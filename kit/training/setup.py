@@ -41,9 +41,13 @@ class Training:
         """Return what fold `fold`, counted from 0, trains and validates on."""
         rows, held_out = self.folds[fold]
         images, labels = self.dataset.train_images, self.dataset.train_labels
-        targets = np.eye(self.dataset.competition.classes, dtype=np.float32)[labels[rows]]
-        targets = distillation.soften(targets, rows, self.recipe, self.lineage)
-        return Split(images[rows], targets, images[held_out], labels[held_out], fold, self.dataset.competition.metric)
+        one_hot = np.eye(self.dataset.competition.classes, dtype=np.float32)
+        targets = distillation.soften(one_hot[labels[rows]], rows, self.recipe, self.lineage)
+        trained_on = images[rows]
+        if self.dataset.extra is not None:
+            trained_on = np.concatenate([trained_on, self.dataset.extra.images])
+            targets = np.concatenate([targets, one_hot[self.dataset.extra.labels]])
+        return Split(trained_on, targets, images[held_out], labels[held_out], fold, self.dataset.competition.metric)
 
     def network(self, split: Split) -> keras.Model:
         """Build a fold's network with its first weights, seeded, in the recipe's precision."""

@@ -31,6 +31,8 @@ def summary(run: Run) -> str:
         lines.append(f"Best of your other runs on these data: {best.name}, {metric.shown(other)} (this one {ahead}).")
     if config.data.limit:
         lines.append(f"Trained on a part of the data only (--limit {config.data.limit}).")
+    if config.data.extra:
+        lines.append(f"Trained on {config.data.extra.images:,} more images, of {config.data.extra.folder}.")
     return "\n".join(lines)
 
 

@@ -7,15 +7,18 @@ Stopwatch()                a Keras callback that keeps loss, accuracy and second
 %%expected_error           a cell magic: shows the traceback of an error, and lets the notebook go on
 credentials()              whether Kaggle can be talked to, and how to let it
 submission_path(name)      where the notebook's own submission belongs
+unused(name, competition)  a run's name that is free, so that a cell can be run again
 your_turn, checks          say after each gap what is still missing: in the tutorials, in the exercise
 drawings                   what an idea looks like: a neuron, a sliding window, optimizers in a valley
-practice, train_csv        the exercise without an account: real digits in Kaggle's form
+public, practice, train_csv  the exercise without an account: real digits in Kaggle's form
+photo_folder, as_competition, answered  a participant's photos, a competition made of them, and its practice board
 entry, certificate         what was reached, by which network, on which board
 """
 
 import os
 import pathlib
 import sys
+import warnings
 from typing import TypeVar
 
 from kit import lazy_imports
@@ -23,12 +26,16 @@ from kit.errors import UserError
 
 _MODULE = {
     "Stopwatch": "stopwatch",
+    "answered": "practice_board",
+    "as_competition": "photos",
     "certificate": "summary",
     "entry": "summary",
+    "photo_folder": "photos",
     "practice": "practice_board",
+    "public": "practice_board",
     "train_csv": "practice_board",
 }
-__all__ = ["choose", "credentials", "source", "start", "submission_path", *sorted(_MODULE)]
+__all__ = ["choose", "credentials", "source", "start", "submission_path", "unused", *sorted(_MODULE)]
 __getattr__, __dir__ = lazy_imports.attributes(__name__, _MODULE)
 
 LENGTH = "KIT_NOTEBOOKS"
@@ -70,6 +77,8 @@ def start() -> None:
     if not accelerator and "google.colab" in sys.modules:
         print("For a GPU: Runtime > Change runtime type > T4 GPU, then run this cell again.")
     if is_short():
+        warnings.filterwarnings("ignore", ".*does not apply to tf.data functions")
+        devices.run_eagerly()
         print(f"{LENGTH}=short: fewer images and epochs; the accuracies below mean nothing.")
 
 
@@ -93,6 +102,13 @@ def submission_path(name: str, competition: str = "digit-recognizer") -> pathlib
     path = tracking.SUBMISSIONS / competition / f"{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def unused(name: str, competition: str) -> str:
+    """Return a run's name that is not taken yet: `name`, or `name-2`, `name-3` …, so that a cell can run again."""
+    from kit import tracking
+
+    return tracking.unused(competition, name).name
 
 
 def is_short() -> bool:

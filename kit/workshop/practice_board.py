@@ -1,4 +1,4 @@
-"""The exercise without Kaggle's files: real digits in Kaggle's form, and a board that scores on withheld labels."""
+"""The exercises without Kaggle: real images in Kaggle's form, and a board that scores on withheld labels."""
 
 import dataclasses
 import pathlib
@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from kit import submission
+from kit import loaders, submission
 from kit.errors import UserError
 from kit.loaders import Dataset
 
@@ -30,6 +30,47 @@ def practice(dataset: Dataset) -> Dataset:
         test_ids=np.arange(1, len(dataset.train_labels) - first + 1),
         duplicates=np.empty((0, 2), np.int64),
     )
+
+
+def public(competition: str) -> Dataset:
+    """Return the data set of `keras.datasets` with a competition's kind of images, as everybody may download it.
+
+    Where it cannot be downloaded, Kaggle's files take its place if they are there, and a line says so. In the short
+    form it is the sample.
+
+    Raises:
+        UserError: there is neither.
+    """
+    from kit import workshop
+
+    if workshop.is_short():
+        return loaders.load(competition, "sample")
+    try:
+        return loaders.load(competition, "keras")
+    except UserError as error:
+        if workshop.source(competition) != "kaggle":
+            raise
+        print(f"Kaggle's images take the place of Keras's: {error}")
+        return loaders.load(competition, "kaggle")
+
+
+def answered(dataset: Dataset, answers: pd.DataFrame) -> Dataset:
+    """Return `dataset` with the labels of its test images, for the practice board.
+
+    Args:
+        dataset: its test images have file names as ids.
+        answers: the columns `id` and `label`, the class's name; from `kit.workshop.as_competition`.
+
+    Raises:
+        UserError: a test image has no answer: the photos were copied anew after `dataset` was loaded.
+    """
+    class_of = dict(zip(answers["id"], answers["label"], strict=True))
+    names = dataset.competition.class_names
+    missing = [one for one in dataset.test_ids if class_of.get(str(one)) not in names]
+    if missing:
+        raise UserError(f"the answers have no class for {missing[0]}; run the notebook from the top.")
+    labels = np.array([names.index(class_of[str(one)]) for one in dataset.test_ids])
+    return dataclasses.replace(dataset, test_labels=labels)
 
 
 def practice_score(path: str | pathlib.Path, dataset: Dataset) -> float:

@@ -1,4 +1,4 @@
-"""The end of the exercise: what was reached, by which network, on which board."""
+"""The end of an exercise: what was reached, by which network, on which board."""
 
 import datetime
 import pathlib
@@ -22,6 +22,7 @@ class Entry:
 
     Attributes:
         name: the network's or run's.
+        file: its submission's.
         accuracy: on validation images, 0…1.
         images: how many validation images.
         board: which board has scored it.
@@ -29,6 +30,7 @@ class Entry:
     """
 
     name: str
+    file: str
     accuracy: float
     images: int
     board: str
@@ -48,20 +50,22 @@ def entry(name: str, path: str | pathlib.Path, dataset: Dataset, accuracy: float
     Raises:
         UserError: the CSV is missing or not what the competition wants.
     """
+    path = pathlib.Path(path)
     if dataset.test_labels is not None:
-        return Entry(name, accuracy, images, PRACTICE, practice_score(path, dataset))
-    content = submission.check(pathlib.Path(path), dataset.competition, dataset.test_ids)
+        return Entry(name, path.name, accuracy, images, PRACTICE, practice_score(path, dataset))
+    content = submission.check(path, dataset.competition, dataset.test_ids)
     lines = [line for line in Ledger().lines(dataset.competition.name) if line.sha256 == content.sha256]
     scores = [line.public_score for line in lines if line.public_score is not None]
-    return Entry(name, accuracy, images, KAGGLE if scores else NOWHERE, scores[-1] if scores else None)
+    return Entry(name, path.name, accuracy, images, KAGGLE if scores else NOWHERE, scores[-1] if scores else None)
 
 
-def certificate(who: str, entries: list[Entry]) -> style.Figure:
-    """Draw a page that says what was reached: each network's validation accuracy, board and score.
+def certificate(who: str, entries: list[Entry], task: str = "that read handwritten digits") -> style.Figure:
+    """Draw a page that says what was reached: each network's validation accuracy, submission, board and score.
 
     Args:
         who: the participant's name.
         entries: from `entry`.
+        task: what the networks do, to stand after "neural networks".
 
     Raises:
         UserError: there is no entry.
@@ -78,13 +82,14 @@ def certificate(who: str, entries: list[Entry]) -> style.Figure:
         spine.set(linewidth=3, color=style.COLOURS[0])
     reached = f"{best.accuracy:.2%} on validation" if best.score is None else f"{best.score:.5f} on {best.board}"
     lines = [(0.86, "From joined to scored", 26, "bold"), (0.74, who, 22, "normal"),
-             (0.64, "built, trained and measured neural networks that read handwritten digits,", 13, "normal"),
+             (0.64, f"built, trained and measured neural networks {task},", 13, "normal"),
              (0.58, f"and reached {reached} with {best.name}.", 13, "normal")]  # fmt: skip
     for height, text, size, weight in lines:
         axes.text(0.5, height, text, ha="center", va="center", fontsize=size, weight=weight, parse_math=False)
     rows = [
         (
             one.name,
+            one.file,
             f"{one.accuracy:.2%} ± {metrics.standard_error(one.accuracy, one.images):.2%}",
             one.board,
             "" if one.score is None else f"{one.score:.5f}",
@@ -93,7 +98,8 @@ def certificate(who: str, entries: list[Entry]) -> style.Figure:
     ]
     table = axes.table(
         rows,
-        colLabels=["network", "validation accuracy", "board", "score"],
+        colLabels=["network", "submission", "validation accuracy", "board", "score"],
+        colWidths=[0.22, 0.22, 0.2, 0.24, 0.12],
         cellLoc="left",
         colLoc="left",
         bbox=Bbox.from_bounds(0.06, 0.14, 0.88, 0.36),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import keras
 
 from kit import files
-from kit.zoo.vgg16 import WEIGHTS_FILE, WEIGHTS_PAGE
+from kit.zoo.vgg16 import OWN_WEIGHTS_FILE, WEIGHTS_FILE, WEIGHTS_PAGE
 
 KAGGLE_INPUT = pathlib.Path("/kaggle/input")
 RANDOM_FILE = "vgg16-random.weights.h5"
@@ -42,8 +42,8 @@ class Weights:
 def vgg16_weights(data_dir: str | pathlib.Path = "data", download: bool = True) -> Weights:
     """Find ImageNet's weights of VGG16's convolutions; make random ones where there are none, so that lessons go on.
 
-    Looks for the file in `data_dir` and among the inputs of a Kaggle notebook; then Keras looks in its own cache and
-    downloads it.
+    Looks for the file in `data_dir` and among the inputs of a Kaggle notebook, then for `vgg16.weights.h5` in
+    `data_dir`; then Keras looks in its own cache and downloads it.
 
     Args:
         data_dir: the folder of all competitions' files. Random weights are written there, the same every time.
@@ -54,6 +54,9 @@ def vgg16_weights(data_dir: str | pathlib.Path = "data", download: bool = True) 
     for path in (folder / WEIGHTS_FILE, *added):
         if path.is_file():
             return Weights(str(path), True, f"ImageNet's weights of VGG16, from {path}")
+    own = folder / OWN_WEIGHTS_FILE
+    if own.is_file():
+        return Weights(str(own), True, f"VGG16's weights, from {own}, which somebody wrote with Keras")
     reason = "nothing was downloaded"
     if download:
         try:

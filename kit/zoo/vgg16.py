@@ -17,6 +17,8 @@ SMALLEST = 32
 IMAGENET_MEAN = (123.68, 116.779, 103.939)
 PIXEL_DEVIATION = 58.0  # ImageNet's standard deviation
 WEIGHTS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+OWN_WEIGHTS_FILE = "vgg16.weights.h5"
+"""What a file of these weights is called that somebody wrote with Keras 3."""
 WEIGHTS_PAGE = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{WEIGHTS_FILE}"
 
 

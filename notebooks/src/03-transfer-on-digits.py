@@ -34,7 +34,7 @@ from kit import figures, workshop
 from kit.workshop import your_turn
 from kit.zoo import imagenet
 
-COUNT = workshop.choose(2_500, gpu=20_000, short=60)
+COUNT = workshop.choose(4_000, gpu=20_000, short=60)
 data = kit.load("digit-recognizer", source=workshop.source("digit-recognizer"))
 train_images, validation_images, train_labels, validation_labels = train_test_split(
     data.train_images[:COUNT],

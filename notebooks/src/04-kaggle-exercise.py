@@ -37,7 +37,7 @@ import kit
 from kit import figures, workshop
 from kit.workshop import checks
 
-mnist = kit.load("digit-recognizer", source=workshop.source("digit-recognizer"))
+mnist = workshop.public("digit-recognizer")
 some = workshop.choose(12_000, short=600)  # a part is enough for now, and quick
 images, labels = mnist.train_images[:some], mnist.train_labels[:some]
 print("images:", images.shape, images.dtype, "from", images.min(), "to", images.max())
@@ -280,8 +280,9 @@ figures.wrong_predictions(validation_images, validation_labels, probabilities)
 # 3. Make a token on <https://www.kaggle.com/settings/api>, copy it, and put it where the next cell can find it; the
 #    cell says where. **A token is a password: never write it into a notebook.**
 #
-# **What to expect.** `found`, or what to do. You can go on without a token. Then MNIST takes the place of Kaggle's
-# images, nothing is sent, and the practice board scores your predictions: it knows the labels of the test images.
+# **What to expect.** `found`, or what to do. You can go on without a token. Then you practise in Kaggle's format on
+# real digits: nothing is sent, and the practice board scores your predictions, since it knows the labels of the test
+# images.
 
 # %%
 online = workshop.credentials()
@@ -290,7 +291,8 @@ online = workshop.credentials()
 # ### The data
 #
 # **What to expect.** Kaggle gives 42,000 images with labels to train on, and 28,000 without, to predict. They come as
-# tables in a zip file.
+# tables in a zip file. Without a token the notebook takes these files if they are in `data/`, else MNIST, and puts some
+# labelled images aside as test images.
 
 # %%
 if online:
@@ -301,7 +303,7 @@ kaggle = kit.load(
     source="kaggle" if online else workshop.source("digit-recognizer"),
     limit=workshop.choose(0, short=600),
 )
-if kaggle.source != "kaggle":
+if not online:
     kaggle = workshop.practice(kaggle)
 print(f"{len(kaggle.train_images):,} images to train on, {len(kaggle.test_images):,} to predict, from {kaggle.origin}")
 figures.labelled_images(kaggle.test_images, title="images to predict: no labels")
@@ -471,11 +473,11 @@ print(*path.read_text().splitlines()[:4], "…", sep="\n")
 # predicted twice as often as it occurs, something is wrong with the network.
 
 # %%
-if kaggle.source == "kaggle":
+if online:
     print("What would be sent:")
     # !python -m kit.submit {path} --dry-run
 else:
-    print("These images are not Kaggle's: there is nothing to send.")
+    print("Practice: there is nothing to send.")
 
 # %% [markdown]
 # ### Submit
@@ -492,13 +494,13 @@ else:
 # </details>
 
 # %%
-if online and kaggle.source == "kaggle":
+if online:
     print("To Kaggle:")
     ### BEGIN SOLUTION: the command, beginning with !
     # !python -m kit.submit {path} --message "two convolutions"
     ### END SOLUTION
 else:
-    print("Nothing is sent: that needs Kaggle's images and your credentials.")
+    print("Practice: nothing is sent. The next cell asks the practice board.")
 
 # %% [markdown]
 # ### Read the score
@@ -608,7 +610,7 @@ pd.DataFrame({"ImageId": kaggle.test_ids, "Label": digits}).to_csv(my_path, inde
 
 # %%
 checks.written(my_path, kaggle)
-if online and kaggle.source == "kaggle":
+if online:
     print("To Kaggle:")
     # !python -m kit.submit {my_path} --message "my own design"
 
@@ -622,7 +624,7 @@ checks.sent(my_path, kaggle, my_accuracy)
 # the submission:
 
 # %%
-run = kit.fit(kaggle, config="fast", name="fast", **workshop.choose({}, short={"epochs": 3, "batch_size": 32}))
+run = kit.fit(kaggle, config="fast", name="fast", **workshop.choose({}, short={"epochs": 1, "precision": "float32"}))
 run
 
 # %% [markdown]

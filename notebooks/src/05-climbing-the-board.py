@@ -30,6 +30,7 @@ from IPython.display import Image, display
 
 import kit
 from kit import figures, tracking, workshop
+from kit.evaluation import table
 from kit.workshop import your_turn
 
 ### BEGIN SOLUTION: the standard error
@@ -166,11 +167,14 @@ for name in ("pairwise-disagreement", "changed-images"):
 #
 # ## 5 Where are the mistakes?
 #
-# **What to expect.** At the top a few hundred images decide, so study them. `kit.evaluate` scores a run on its
-# out-of-fold predictions and writes a report.
+# **What to expect.** At the top a few hundred images decide, so study them. `evaluate` scores a run on its out-of-fold
+# predictions and writes a report, `report.html` in the run's folder. (The command `python -m kit.evaluate together`
+# does the same.)
 
 # %%
-# !python -m kit.evaluate together
+found = kit.Run("together").evaluate()
+print(table.summary(found), *table.mistakes(found, 5), sep="\n")
+figures.confusion_matrix(data.train_labels[found.rows], found.probabilities)
 
 # %% [markdown]
 # **What you see.** Recall is low for digits that are overlooked, precision for digits that are predicted too often. The

@@ -33,14 +33,24 @@ def labelled(competition: Competition, tree: Tree) -> tuple[list[str], np.ndarra
     names = competition.files
     assert isinstance(names, ClassFolders)
     paths = images.of_folder(tree, names.train, without=names.test)
-    number_of = {name: number for number, name in enumerate(competition.class_names)}
-    number_of |= {name: number for number, name in enumerate(competition.label_values)}
-    labels = np.array([_class_of(path, names.train, number_of, tree) for path in paths], np.int64)
+    number_of = numbers(competition)
+    labels = np.array([class_of(path, names.train, number_of, tree) for path in paths], np.int64)
     images.check_counts(labels, competition, tree, names.train)
     return paths, labels
 
 
-def _class_of(path: str, folder: str, number_of: dict[str, int], tree: Tree) -> int:
+def numbers(competition: Competition) -> dict[str, int]:
+    """Return each class's number by what a folder may be called: its name, or its label."""
+    number_of = {name: number for number, name in enumerate(competition.class_names)}
+    return number_of | {name: number for number, name in enumerate(competition.label_values)}
+
+
+def class_of(path: str, folder: str, number_of: dict[str, int], tree: Tree) -> int:
+    """Return the number of the class whose folder, in `folder`, a path leads through.
+
+    Raises:
+        UserError: it leads through none.
+    """
     parts = path.removeprefix(f"{folder}/").split("/")[:-1]
     found = next((number_of[part] for part in parts if part in number_of), None)
     if found is None:

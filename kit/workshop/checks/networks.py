@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from kit.workshop.checks.answers import StillMissing, filled, good
+from kit.workshop.checks.answers import StillMissing, array, filled, good
 from kit.workshop.stopwatch import Stopwatch
 
 CONVOLUTIONS = (layers.Conv2D, layers.SeparableConv2D, layers.DepthwiseConv2D)
@@ -103,6 +103,41 @@ def designed(network: Any, clock: Stopwatch, most_weights: int, least: float) ->
         )
     compiled(network)
     trained(clock, least)
+
+
+def frozen(network: Any) -> None:
+    """Check that training would change no weight of a network."""
+    _is_network(network)
+    count = sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
+    if count:
+        raise StillMissing(f"training would still change {count:,} of its weights: network.trainable = False")
+    good(f"all {network.count_params():,} weights are frozen.")
+
+
+def features(answer: Any, base: keras.Model, prepared: np.ndarray) -> None:
+    """Check that `answer` (n, h, w, c) is what `base` computes of the images `prepared` (n, …)."""
+    answer = array(answer)
+    shape = (len(prepared), *base.output_shape[1:])
+    if answer.shape != shape:
+        raise StillMissing(f"the shape is {answer.shape}, and {shape} is wanted: base.predict(prepared(…))")
+    if not np.allclose(answer[:2], base.predict(prepared[:2], verbose=0), rtol=0.01, atol=0.01):
+        raise StillMissing("these are not the features of the prepared images: prepared(…) first, then base.predict.")
+    good(f"{len(answer):,} × {' × '.join(map(str, shape[1:]))} numbers.")
+
+
+def head(network: Any, feature_shape: tuple[int, ...], classes: int) -> None:
+    """Check a head: features of `feature_shape` in, `classes` logits out, few weights enough to be quick."""
+    _is_network(network)
+    if not network.built or tuple(network.input_shape[1:]) != tuple(feature_shape):
+        raise StillMissing(f"the head takes features: begin with keras.Input({tuple(feature_shape)}).")
+    if network.output_shape[1:] != (classes,):
+        raise StillMissing(
+            f"the output is {network.output_shape[1:]}, and ({classes},) is wanted: layers.GlobalAveragePooling2D() or "
+            f"layers.Flatten() makes a row of the features, and layers.Dense({classes}) comes last."
+        )
+    if _activation(_layers(network)[-1]) not in ("linear", "softmax"):
+        raise StillMissing("the last layer has an activation: leave it out, logits may be negative.")
+    good(f"{network.count_params():,} weights to learn.")
 
 
 def _is_network(network: Any) -> None:
