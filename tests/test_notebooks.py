@@ -36,6 +36,7 @@ def test_a_tutorial_runs_with_open_gaps_and_its_solutions_pass_their_checks(sour
     notebook_stage.shows_what_the_stored_notebook_shows(notebook, folder / f"{source.stem}.ipynb")
 
 
+@pytest.mark.slow  # test_notebooks_exercise runs the same cells with an account
 def test_the_exercise_goes_on_to_its_certificate_without_an_account(tmp_path):
     folder = notebook_stage.stage(tmp_path)
     name = "04-kaggle-exercise-solution.ipynb"
