@@ -60,6 +60,7 @@ def run(script, **environment):
     return shown.stdout
 
 
+@pytest.mark.slow  # a process of its own
 @bears_several
 def test_two_devices_give_one_devices_result_on_tensorflow():
     assert "apart" in run(TWICE, KERAS_BACKEND="tensorflow")

@@ -12,7 +12,13 @@ SOURCES = sources.every(build.FOLDER)
 TUTORIALS = [source for source in SOURCES if any(sources.YOUR_TURN in cell.tags for cell in sources.cells(source))]
 
 
-@pytest.mark.parametrize("source", TUTORIALS, ids=lambda source: source.stem)
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(source, marks=pytest.mark.slow if source.stem.startswith("05") else (), id=source.stem)
+        for source in TUTORIALS
+    ],
+)
 def test_a_tutorial_runs_with_open_gaps_and_its_solutions_pass_their_checks(source, tmp_path):
     folder = notebook_stage.stage(tmp_path)
     notebook = notebook_stage.read(folder / f"{source.stem}.ipynb")

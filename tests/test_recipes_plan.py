@@ -265,6 +265,7 @@ def epochs_kept(run):
     return 0
 
 
+@pytest.mark.slow  # test_commands kills a training
 def test_a_killed_plan_goes_on_and_equals_an_unbroken_one(workplace):
     """Killed within the second member: the same numbers as without."""
     wide = {"model": "lenet_small", "epochs": 20, "shift": 2}

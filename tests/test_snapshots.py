@@ -73,6 +73,7 @@ def test_a_snapshot_is_what_a_training_of_so_many_epochs_would_be(workplace, dig
     assert not list(run.folder.rglob("*snapshot-*")), "the networks have predicted and are gone"
 
 
+@pytest.mark.slow  # four trainings; test_training_session interrupts one without snapshots
 def test_an_interrupted_training_keeps_its_snapshots(workplace, digits, monkeypatch):
     """Stopped within the second cycle, and once more right after it, before it has predicted."""
     flags = {"checkpoint": "best", "tta": True, "folds": 0}

@@ -411,6 +411,7 @@ def test_folds_leave_a_whole_run(sample, workplace):
         assert (plain.argmax(1) == oof[rest].argmax(1)).mean() > 0.8
 
 
+@pytest.mark.slow  # three folds, to see that memory does not grow
 def test_no_fold_outlives_itself(sample, workplace, monkeypatch):
     objects, train_fold = [], session._fold
 
