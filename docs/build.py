@@ -246,7 +246,7 @@ TABLES: dict[str, Callable[[], str]] = {
         ("largest difference from Keras", "largest_difference"),
     ),
     "effects": _csv("effects", ("change", "change"), ("measured on", "measured_on"), ("effect", "effect"), ("n", "n")),
-    "unlikely": _csv("unlikely", ("pictures", "what"), ("called unlikely", "unlikely"), ("of", "n")),
+    "unlikely": _csv("unlikely", ("images", "what"), ("called unlikely", "unlikely"), ("of", "n")),
     "costs": _csv("costs", ("what", "what"), ("value", "value"), ("conditions", "conditions"), ("n", "n")),
 }
 
