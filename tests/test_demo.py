@@ -87,7 +87,7 @@ def test_a_digit_is_read_and_its_confidence_is_that_of_the_network():
     np.testing.assert_array_equal(seen.first.probabilities, expected)
 
 
-def test_a_picture_is_prepared_as_kit_predict_prepares_it(workplace):
+def test_an_image_is_prepared_as_kit_predict_prepares_it(workplace):
     Image.fromarray(written(3)).save("three.png")
     (photo,) = photos.prepare("three.png", DIGITS)
     (seen,) = read(pathlib.Path("three.png").read_bytes()).seen

@@ -2,7 +2,7 @@
 
     kit.demo.launch("first")                  serve it: inline in a notebook, else at 127.0.0.1
     readers.gather(runs)                      runs loaded once, each with the confidence below which it doubts
-    answers.read(readers, content, drawn)     a picture prepared as `kit.predict` does it, and what each run reads
+    answers.read(readers, content, drawn)     an image prepared as `kit.predict` does it, and what each run reads
     corrections.keep(folder, …)               a drawing with its right label, for `kit.train --extra-data`
     space.write(folder, runs)                 the page as a folder for Hugging Face Spaces
 

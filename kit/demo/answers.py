@@ -16,7 +16,7 @@ LARGEST = 30_000_000  # bytes of a photo
 DRAWN = "drawing.png"
 DRAW, DROP = "Draw something.", "Drop a photo."
 
-_asking = threading.Lock()  # one picture at a time; Keras compiles what it first meets
+_asking = threading.Lock()  # one image at a time; Keras compiles what it first meets
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +65,13 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What is shown for a picture.
+    """What is shown for an image.
 
     Attributes:
         competition: what the runs were trained for.
         seen: what was found in it, as one reads; empty where it cannot be read.
         message: then why, and what to do.
-        content: the picture's file, None for a blank canvas.
+        content: the image's file, None for a blank canvas.
         drawn: whether it was drawn on the page.
     """
 
@@ -83,7 +83,7 @@ class Answer:
 
 
 def read(readers: Sequence[Reader], content: bytes | None, drawn: bool, name: str = DRAWN) -> Answer:
-    """Prepare a picture as `kit.predict --images` does, and ask every run.
+    """Prepare an image as `kit.predict --images` does, and ask every run.
 
     Args:
         readers: the runs, at least one.

@@ -48,7 +48,7 @@ def build(readers: Sequence[Reader], folder: pathlib.Path | None) -> gr.Blocks:
                 kept = gr.HTML("", js_on_load=None, elem_id="kept")
 
         def look(event: gr.EventData):
-            found = answers.read(readers, *_picture(event))
+            found = answers.read(readers, *_sent(event))
             count = len(found.seen)
             numbers = gr.update(choices=_numbers(count), value=None, visible=count > 1)
             offered = gr.update(visible=bool(count) and folder is not None)
@@ -57,8 +57,8 @@ def build(readers: Sequence[Reader], folder: pathlib.Path | None) -> gr.Blocks:
         def correct(found: Answer | None, number: str | None, label: str | None):
             return f'<p class="kept">{html.escape(printable(_kept(found, number, label, folder)))}</p>'
 
-        # Only the newest of the pictures that wait is looked at.
-        pad.picture(
+        # Only the newest of the images that wait is looked at.
+        pad.look(
             look,
             None,
             [answer, shown, wrong, which, right, kept],
@@ -70,7 +70,7 @@ def build(readers: Sequence[Reader], folder: pathlib.Path | None) -> gr.Blocks:
     return page
 
 
-def _picture(event: gr.EventData) -> tuple[bytes | None, bool, str]:
+def _sent(event: gr.EventData) -> tuple[bytes | None, bool, str]:
     """Return the content of what a visitor sent, whether it was drawn, and the file's name; trusts nothing of it."""
     sent = event._data if isinstance(event._data, dict) else {}
     drawn, name = bool(sent.get("drawn")), str(sent.get("name") or "")[-LONGEST_NAME:]
@@ -82,7 +82,7 @@ def _picture(event: gr.EventData) -> tuple[bytes | None, bool, str]:
 
 
 def _number(event: gr.EventData) -> int:
-    """Return which of its pictures a visitor's page has sent."""
+    """Return which of its images a visitor's page has sent."""
     number = event._data.get("number") if isinstance(event._data, dict) else 0
     return number if isinstance(number, int) else 0
 

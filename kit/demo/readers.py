@@ -1,4 +1,4 @@
-"""Runs that read pictures: their networks loaded once, and the confidence below which an answer is doubtful."""
+"""Runs that read images: their networks loaded once, and the confidence below which an answer is doubtful."""
 
 import functools
 import pathlib
@@ -71,7 +71,7 @@ def likely_above(oof: np.ndarray, labels: np.ndarray) -> float | None:
     """Return the confidence that 99 of 100 right out-of-fold answers exceed.
 
     Confidence is the largest probability. On images like those that the run was trained on, one right answer in 100 is
-    below it, and so is doubted. It is no detector of other pictures: nothing was measured on these, and a network may
+    below it, and so is doubted. It is no detector of other images: nothing was measured on these, and a network may
     be sure of nonsense.
 
     Args:

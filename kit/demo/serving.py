@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OLDEST = (6, 31)  # of Gradio: what the tests have seen to request nothing from elsewhere
 HERE = "127.0.0.1"
 LARGEST_PORT = 65_535
-VISITORS = 100  # whose last pictures are remembered, for corrections
+VISITORS = 100  # whose last images are remembered, for corrections
 
 
 def check_gradio() -> None:

@@ -19,7 +19,7 @@ MOST_SHOWN = 24  # drawings of one photo whose bars are shown
 
 
 def answer(shown: Answer, number: int = 0) -> str:
-    """Return what the page shows for an answer to its picture `number`; whatever names hold is escaped."""
+    """Return what the page shows for an answer to its image `number`; whatever names hold is escaped."""
     return _template().render(answer=shown, number=number, headline=answers.headline(shown), most=MOST_SHOWN)
 
 
@@ -28,7 +28,7 @@ def about(readers: list[Reader]) -> str:
     return _template("about.html").render(readers=readers, competition=readers[0].competition)
 
 
-def picture(pixels: np.ndarray) -> str:
+def embedded(pixels: np.ndarray) -> str:
     """Return pixels (h, w, 1 or 3) of 0…255 as the address of an image that is embedded."""
     from PIL import Image
 
@@ -40,7 +40,7 @@ def picture(pixels: np.ndarray) -> str:
 
 def overlaid(image: np.ndarray, heat: np.ndarray) -> str:
     """Return Grad-CAM over the image that it explains, as the address of an image that is embedded."""
-    return picture(attribution.overlay(image, heat))
+    return embedded(attribution.overlay(image, heat))
 
 
 def bars(reading: Reading) -> list[tuple[str, float, bool]]:
@@ -54,5 +54,5 @@ def bars(reading: Reading) -> list[tuple[str, float, bool]]:
 def _template(name: str = "answer.html") -> jinja2.Template:
     loader = jinja2.FileSystemLoader(HERE / "templates")
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.globals |= {"picture": picture, "overlaid": overlaid, "bars": bars}
+    environment.globals |= {"embedded": embedded, "overlaid": overlaid, "bars": bars}
     return environment.get_template(name)

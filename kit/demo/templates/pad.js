@@ -13,9 +13,9 @@ function paint() {
     pen.fillStyle = "#fff";
     pen.fillRect(0, 0, canvas.width, canvas.height);
     if (photo) {
-        const scale = Math.min(canvas.width / photo.picture.width, canvas.height / photo.picture.height);
-        const [width, height] = [photo.picture.width * scale, photo.picture.height * scale];
-        pen.drawImage(photo.picture, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
+        const scale = Math.min(canvas.width / photo.shown.width, canvas.height / photo.shown.height);
+        const [width, height] = [photo.shown.width * scale, photo.shown.height * scale];
+        pen.drawImage(photo.shown, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
     }
     pen.strokeStyle = pen.fillStyle = "#111";
     pen.lineWidth = WIDTH;
@@ -47,9 +47,9 @@ function drawing() {
 function send(after = 300) {
     clearTimeout(waiting);
     number += 1;
-    element.dataset.number = number;  // the answer has the number of the picture that it is to
+    element.dataset.number = number;  // the answer has the number of the image that it belongs to
     waiting = setTimeout(() => {
-        trigger("picture", photo
+        trigger("look", photo
             ? {number, image: photo.content, name: photo.name, drawn: false}
             : {number, image: drawing(), name: "", drawn: true});
     }, after);
@@ -71,16 +71,16 @@ function take(file) {
     }
     const reader = new FileReader();
     reader.onload = () => {
-        const picture = new Image(), content = reader.result;
+        const image = new Image(), content = reader.result;
         const show = shown => {
             clear();
-            photo = {content, name: file.name, picture: shown};
+            photo = {content, name: file.name, shown};
             paint();
             send(0);
         };
-        picture.onload = () => show(picture);
-        picture.onerror = () => show(blank());
-        picture.src = content;
+        image.onload = () => show(image);
+        image.onerror = () => show(blank());
+        image.src = content;
     };
     reader.readAsDataURL(file);
 }
