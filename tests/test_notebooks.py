@@ -32,9 +32,11 @@ def test_a_tutorial_runs_with_open_gaps_and_its_solutions_pass_their_checks(sour
                 check_number, check = code[place + 1]
                 client.execute_cell(check, check_number)
                 assert "○" in notebook_stage.text_of(check), cell.source
+                still_open = list(check.outputs)
                 client.execute_cell(nbformat.v4.new_code_cell(solutions[cell.source]), number)
                 client.execute_cell(check, check_number)
                 assert notebook_stage.text_of(check).startswith("✓"), cell.source
+                check.outputs = still_open  # what the stored notebook shows
                 answered += 1
     assert answered == len(solutions)
     assert not notebook_stage.trouble(notebook)

@@ -3,6 +3,7 @@
 Reference: Jacob et al. 2018, https://arxiv.org/abs/1712.05877. Input and output stay float32.
 """
 
+import os
 import pathlib
 from collections.abc import Callable
 
@@ -37,6 +38,7 @@ def _litert(network: keras.Model, path: pathlib.Path, images: list[np.ndarray]) 
 
 
 def _onnx(network: keras.Model, path: pathlib.Path, images: list[np.ndarray]) -> None:
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else its makers are told of its use
     from onnxruntime.quantization import CalibrationDataReader, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 

@@ -1,5 +1,6 @@
 """Exported networks, loaded again by the program that each format is made for."""
 
+import os
 import pathlib
 import sys
 from collections.abc import Callable
@@ -59,6 +60,7 @@ def _saved_model(path: pathlib.Path, threads: int) -> Loaded:
 
 
 def _onnx(path: pathlib.Path, threads: int) -> Loaded:
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else its makers are told of its use
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

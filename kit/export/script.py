@@ -44,6 +44,7 @@ _PARTS = {
         "network.serve(pixels).numpy()[0]",
     ),
     "onnx": (
+        'import os\n\nos.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else its makers are told of its use\n'
         "import onnxruntime",
         'network = onnxruntime.InferenceSession(folder / "{file}")',
         'network.run(None, {{about["input"]["name"]: pixels}})[0][0]',

@@ -46,7 +46,9 @@ def new_figure(width: float, height: float, title: str | None = None) -> Figure:
 def message(text: str) -> Figure:
     """Return a small figure with nothing but a sentence, for where there is nothing to draw."""
     made = new_figure(9, 1.2)
-    made.text(0.5, 0.5, text, ha="center", va="center", fontsize=NORMAL + 1)
+    axes = made.subplots()  # notebooks show no figure without axes
+    axes.axis("off")
+    axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=NORMAL + 1)
     return made
 
 
