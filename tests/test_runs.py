@@ -1,6 +1,7 @@
 """`kit.runs`: all runs as a table, and some of them against each other."""
 
 import html.parser
+import json
 import os
 import subprocess
 import sys
@@ -261,3 +262,10 @@ def test_runs_whose_data_have_changed_are_not_compared_with_other_labels(workpla
         made(name, config("c", source="sample"))
     with pytest.raises(UserError, match="--data-dir"):
         kit.runs.compare("one", "two")
+
+
+def test_a_run_with_an_unknown_metric_is_damaged_and_hides_no_other(runs):
+    path = tracking.find("slow").folder / "metrics.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "metric": "acuracy"}))
+    states = by_name(kit.runs.table())["state"]
+    assert (states["slow"], states["fast"]) == ("damaged", "complete")

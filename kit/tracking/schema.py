@@ -11,7 +11,7 @@ import yaml
 
 from kit import yaml_files
 from kit.errors import UserError
-from kit.metrics import named
+from kit.metrics import METRICS, named
 from kit.recipes.plan import METHODS, Plan
 from kit.recipes.recipe import FIELDS, Recipe, explanation, shown
 
@@ -173,6 +173,15 @@ class MemberMetrics(_Schema):
         return self.validation_accuracy if self.validation_score is None else self.validation_score
 
 
+def _known(name: str) -> str:
+    if name not in METRICS:
+        raise ValueError(f"{name[:60]!r} is not one of {', '.join(METRICS)}")
+    return name
+
+
+MetricName = Annotated[str, pydantic.AfterValidator(_known)]
+
+
 class Metrics(_Schema):
     """`metrics.json`: what a run reached.
 
@@ -212,7 +221,7 @@ class Metrics(_Schema):
     validation_accuracy: Share | None
     validation_log_loss: float | None = pydantic.Field(ge=0)
     validation_images: Count
-    metric: str = "accuracy"
+    metric: MetricName = "accuracy"
     validation_score: float | None = None
     validation_score_error: float | None = None
     baseline_score: float | None = None
